@@ -1,0 +1,48 @@
+# The one entry point for people. Every target prepares what it needs and is quick the second time.
+VENV := .venv
+PY := $(VENV)/bin/python
+READY := $(VENV)/.ready
+TOPIC ?=
+export PYTHON
+
+.DEFAULT_GOAL := help
+.PHONY: help demo run test verify lint format types bench lock topology clean
+
+help: ## show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+$(READY): requirements-dev.txt .python-version scripts/bootstrap.sh
+	@sh scripts/bootstrap.sh $(VENV)
+	@touch $@
+
+demo: $(READY) ## run the content pipeline once on this machine (TOPIC="..." to choose the topic)
+	@$(PY) -m scripts.demo $(if $(TOPIC),--topic "$(TOPIC)")
+
+run: $(READY) ## keep the local host up and print three calls to try
+	@$(PY) -m scripts.run
+
+test: $(READY) ## run every test
+	@$(PY) -m pytest
+
+verify: $(READY) ## format, lint, types, architecture and all tests: what CI runs
+	$(PY) -m ruff format --check .
+	$(PY) -m ruff check .
+	$(PY) -m mypy
+	$(PY) -m pytest
+
+format: $(READY) ## format and fix what can be fixed
+	$(PY) -m ruff format .
+	$(PY) -m ruff check --fix .
+
+bench: $(READY) ## measure: cold import, latency, throughput, memory
+	@$(PY) -m bench
+
+topology: $(READY) ## write infra/servicebus.json from the agent catalog
+	@$(PY) -m scripts.topology
+
+lock: $(READY) ## pin requirements*.in again
+	$(PY) -m uv pip compile -q --generate-hashes --no-header --no-annotate --python-version 3.13 requirements.in -o requirements.txt
+	$(PY) -m uv pip compile -q --generate-hashes --no-header --no-annotate --python-version 3.13 requirements-dev.in -o requirements-dev.txt
+
+clean: ## remove the environment and all local state
+	rm -rf $(VENV) .devhost .muster .mypy_cache .ruff_cache .pytest_cache

@@ -1,0 +1,1 @@
+"""The task hub: where orchestrations live, behind one seam (`hub.TaskHub`) that an engine implements."""

@@ -1,0 +1,1 @@
+"""The language worker: indexes and invokes an app's functions with Microsoft's own worker library."""

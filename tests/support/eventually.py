@@ -1,0 +1,19 @@
+"""Wait for a condition, with a bound, instead of sleeping a guessed time."""
+
+import asyncio
+import inspect
+import time
+from collections.abc import Awaitable, Callable
+
+
+async def eventually[T](probe: Callable[[], T | Awaitable[T]], *, within: float = 10.0, every: float = 0.02) -> T:
+    """Call `probe` until it returns something truthy and return that; `AssertionError` after `within` seconds."""
+    deadline = time.monotonic() + within
+    while True:
+        outcome = probe()
+        value = await outcome if inspect.isawaitable(outcome) else outcome
+        if value:
+            return value
+        if time.monotonic() > deadline:
+            raise AssertionError(f"still {value!r} after {within} s")
+        await asyncio.sleep(every)
