@@ -1,0 +1,1 @@
+"""What agents and orchestrations agree on; one package per outside thing: a Protocol, its Azure adapter, its twin."""

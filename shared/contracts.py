@@ -1,0 +1,179 @@
+"""The messages and results that cross a door, versioned and validated: unknown fields are refused.
+
+`AgentTask` goes to an agent's queue, `AgentResult` comes back, `RunResult` is what every pattern returns.
+"""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Annotated, Literal, Self
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, JsonValue, model_validator
+
+from shared import names
+from shared.status import RunStatus, StepStatus
+
+MAX_MESSAGE_ID = 128  # the service's limit on a MessageId
+
+TaskId = Annotated[
+    str,
+    Field(
+        min_length=1,
+        max_length=100,
+        pattern=r"^[!-~]*$",
+        description="The run's id, and its orchestration's instance id: printable ASCII without spaces.",
+    ),
+]
+StepId = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
+AgentName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,39}$")]
+
+
+class Contract(BaseModel):
+    """A frozen value that refuses fields it does not know."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class ArtifactRef(Contract):
+    """A large value that lies in the artifact store. `address` holds its content's hash; `size` is in bytes."""
+
+    address: str
+    size: int
+    content_type: str
+    location: str = ""
+
+
+class EarlierOutput(Contract):
+    """What an earlier step of the same run made."""
+
+    step_id: StepId
+    agent: AgentName
+    output: JsonValue
+
+
+class AgentInput(Contract):
+    """What an agent is given: the request as it was made, and what earlier steps made of it."""
+
+    request: JsonValue
+    earlier: tuple[EarlierOutput, ...] = ()
+
+
+class Budget(Contract):
+    """What one agent call may use at most."""
+
+    max_output_tokens: int | None = Field(default=None, ge=1)
+
+
+class ReplyTo(Contract):
+    """Which orchestration waits for the answer, and under which event name."""
+
+    instance_id: TaskId
+    event: str = Field(min_length=1, max_length=200)
+
+
+class AgentTask(Contract):
+    """One piece of work on an agent's queue. Without `reply_to`, the sender wants no answer."""
+
+    schema_version: Literal[1] = 1
+    task_id: TaskId
+    step_id: StepId
+    agent: AgentName
+    input: AgentInput | ArtifactRef
+    attempt: int = Field(default=1, ge=1, le=100)
+    deadline: AwareDatetime | None = None
+    reply_to: ReplyTo | None = None
+    budget: Budget = Budget()
+    traceparent: str | None = Field(default=None, max_length=100)
+
+    @model_validator(mode="after")
+    def _ids_make_a_legal_message_id(self) -> Self:
+        if self.task_id.startswith("@") or any(c in self.task_id for c in "/\\?#:"):
+            raise ValueError("task_id must not begin with @ nor contain / \\ ? # :")
+        if len(self.message_id) > MAX_MESSAGE_ID:
+            raise ValueError(f"task_id and step_id together exceed a message id of {MAX_MESSAGE_ID} characters")
+        return self
+
+    @property
+    def message_id(self) -> str:
+        """The MessageId under which this attempt is sent."""
+        return names.message_id(self.task_id, self.step_id, self.attempt)
+
+
+class ErrorInfo(Contract):
+    """Why something failed: the error's type, its message, and whether another attempt could have helped."""
+
+    type: str
+    message: str
+    retryable: bool = False
+
+
+class Usage(Contract):
+    """What model calls used. `cost_usd` is None when the model's price is unknown: unknown is not free."""
+
+    input_tokens: int = Field(default=0, ge=0)
+    output_tokens: int = Field(default=0, ge=0)
+    cost_usd: float | None = 0.0
+    model: str | None = None
+
+    def plus(self, other: Self) -> Self:
+        """Both together; an unknown cost makes the sum unknown, two models leave the model unnamed."""
+        known = self.cost_usd is not None and other.cost_usd is not None
+        return type(self)(
+            input_tokens=self.input_tokens + other.input_tokens,
+            output_tokens=self.output_tokens + other.output_tokens,
+            cost_usd=round((self.cost_usd or 0) + (other.cost_usd or 0), 9) if known else None,
+            model=self.model if other.model in (None, self.model) else other.model if self.model is None else None,
+        )
+
+
+class AgentResult(Contract):
+    """What one agent call came to."""
+
+    status: Literal[
+        StepStatus.SUCCEEDED, StepStatus.FAILED, StepStatus.SKIPPED, StepStatus.TIMED_OUT, StepStatus.REJECTED
+    ]
+    output: JsonValue = None
+    error: ErrorInfo | None = None
+    usage: Usage = Usage()
+    attempt: int = 1
+    started_at: datetime | None = None
+    completed_at: datetime | None = None
+
+
+class Outcome(StrEnum):
+    """How an agent that was asked stands in a run's account."""
+
+    ANSWERED = "answered"
+    FAILED = "failed"
+    TIMED_OUT = "timed_out"
+    SKIPPED = "skipped"
+
+
+class AgentAccount(Contract):
+    """One line of a run's account: which agent was asked, and what came of it, with the cause."""
+
+    step_id: StepId
+    agent: AgentName
+    outcome: Outcome
+    cause: str | None = None
+
+
+class RunResult(Contract):
+    """What every pattern returns. Never `completed` while something asked for is missing."""
+
+    status: Literal[RunStatus.COMPLETED, RunStatus.PARTIAL, RunStatus.FAILED, RunStatus.CANCELLED]
+    result: JsonValue = None
+    account: tuple[AgentAccount, ...] = ()
+    usage: Usage = Usage()
+    error: ErrorInfo | None = None
+
+
+class AgentCard(Contract):
+    """What others may know of an agent. `timeout_seconds` bounds one attempt, `step_timeout_seconds` the whole step."""
+
+    name: AgentName
+    description: str
+    transport: Literal["bus", "activity"]
+    queue: str | None
+    timeout_seconds: float = Field(gt=0)
+    step_timeout_seconds: float = Field(gt=0)
+    uses_model: bool

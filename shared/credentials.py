@@ -1,0 +1,20 @@
+"""Entra ID: the one credential that every Azure adapter shares."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from azure.identity.aio import DefaultAzureCredential
+
+
+@cache
+def entra_credential(client_id: str | None) -> DefaultAzureCredential:
+    """The credential of this app's identity: the user-assigned one named by `client_id`, or the machine's own.
+
+    It is made once for each identity, because each holds a token cache; `azure.identity` is imported only here.
+    """
+    from azure.identity.aio import DefaultAzureCredential
+
+    return DefaultAzureCredential(managed_identity_client_id=client_id)

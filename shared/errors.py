@@ -1,0 +1,103 @@
+"""Every error of the app in one tree. Whether a failure is worth another attempt is its type, never a flag.
+
+MusterError
+├── RetryableError           another attempt may succeed; may say how long to wait
+│   ├── ModelUnavailable     the model timed out, could not be reached, or answered 5xx
+│   ├── ModelRateLimited     the model answered 429
+│   ├── StoreUnavailable     the state or artifact store did not answer
+│   └── BusUnavailable       Service Bus did not answer
+└── TerminalError            another attempt would fail in the same way
+    ├── ConfigurationError   a setting is missing or contradicts another
+    ├── InvalidRequest       somebody's input breaks its contract; names the field
+    ├── InvalidMessage       a Service Bus message breaks its contract
+    ├── NotFound             the thing named does not exist
+    ├── Conflict             the thing named exists already, and is another
+    ├── IllegalTransition    a status table forbids the move
+    ├── ClaimLost            another runner holds the step now
+    ├── ModelRefused         the model refused the request (4xx, content filter)
+    ├── ModelAnswerInvalid   the model answered, and not with what was asked for
+    ├── MessageTooLarge      a message is over the queue's limit
+    └── ArtifactCorrupted    an artifact's bytes are not those that were stored
+"""
+
+from datetime import timedelta
+
+
+class MusterError(Exception):
+    """The root of the tree."""
+
+
+class RetryableError(MusterError):
+    """Another attempt may succeed. `retry_after` is the wait the other side asked for, if it did."""
+
+    def __init__(self, message: str, *, retry_after: timedelta | None = None) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class ModelUnavailable(RetryableError):
+    """The model timed out, could not be reached, or answered 5xx."""
+
+
+class ModelRateLimited(RetryableError):
+    """The model answered 429."""
+
+
+class StoreUnavailable(RetryableError):
+    """The state or artifact store did not answer."""
+
+
+class BusUnavailable(RetryableError):
+    """Service Bus did not answer."""
+
+
+class TerminalError(MusterError):
+    """Another attempt would fail in the same way."""
+
+
+class ConfigurationError(TerminalError):
+    """A setting is missing or contradicts another; the message names it."""
+
+
+class InvalidRequest(TerminalError):
+    """Somebody's input breaks its contract. `field` is the dotted path of the offending field, if one is to blame."""
+
+    def __init__(self, message: str, *, field: str | None = None) -> None:
+        super().__init__(message)
+        self.field = field
+
+
+class InvalidMessage(TerminalError):
+    """A Service Bus message breaks its contract."""
+
+
+class NotFound(TerminalError):
+    """The thing named does not exist."""
+
+
+class Conflict(TerminalError):
+    """The thing named exists already, and is another."""
+
+
+class IllegalTransition(TerminalError):
+    """A status table forbids the move."""
+
+
+class ClaimLost(TerminalError):
+    """Another runner holds the step now, so this one's result is not recorded."""
+
+
+class ModelRefused(TerminalError):
+    """The model refused the request."""
+
+
+class ModelAnswerInvalid(TerminalError):
+    """The model answered, and not with what was asked for."""
+
+
+class MessageTooLarge(TerminalError):
+    """A message is over the queue's limit."""
+
+
+class ArtifactCorrupted(TerminalError):
+    """An artifact's bytes are not those that were stored."""

@@ -1,0 +1,41 @@
+"""The one call that agents make of a language model."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Protocol
+
+from shared.contracts import Usage
+
+
+@dataclass(frozen=True, slots=True)
+class ModelRequest:
+    """What a model is asked. `timeout` bounds the whole call, `max_output_tokens` the answer."""
+
+    system: str
+    user: str
+    max_output_tokens: int
+    timeout: timedelta
+
+
+@dataclass(frozen=True, slots=True)
+class ModelReply:
+    """What a model answered, and what that used."""
+
+    text: str
+    usage: Usage
+
+
+class ModelClient(Protocol):
+    """Answers a request once. Retries are left to the queue, so that each call is paid for knowingly."""
+
+    async def complete(self, request: ModelRequest) -> ModelReply:
+        """One answer.
+
+        Raises `ModelUnavailable` and `ModelRateLimited` (retryable), `ModelRefused`, `ModelAnswerInvalid` (an empty
+        or cut-off answer) and `ConfigurationError` (terminal).
+        """
+        ...
+
+    async def close(self) -> None:
+        """Let go of connections."""
+        ...

@@ -1,0 +1,1 @@
+"""Messages to agents: `bus.MessageBus`, its Service Bus adapter, and its in-memory twin."""

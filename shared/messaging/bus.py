@@ -1,0 +1,35 @@
+"""Sending messages. Receiving is the Functions host's work: a queue's trigger starts the function."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class OutgoingMessage:
+    """A message to send. `enqueue_at` makes the queue hold it until then; None is at once."""
+
+    body: bytes
+    message_id: str
+    correlation_id: str | None = None
+    enqueue_at: datetime | None = None
+    traceparent: str | None = None
+
+
+class MessageBus(Protocol):
+    """Sends messages to queues."""
+
+    async def send(self, queue: str, messages: Sequence[OutgoingMessage]) -> None:
+        """Hand all of `messages` to `queue`; it has them durably when this returns.
+
+        They travel in as few batches as the size limit allows. When this raises, some may have arrived, and
+        sending all of them again is safe within the queue's duplicate detection window.
+
+        Raises `BusUnavailable` (retryable), `NotFound` when there is no such queue, and `MessageTooLarge`.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Let go of connections."""
+        ...

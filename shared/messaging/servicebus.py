@@ -1,0 +1,135 @@
+"""The message bus on Azure Service Bus, through `azure.servicebus.aio`.
+
+Messages are sent with the client and not with an output binding, because a binding carries only text: no message
+id, no schedule, no properties. The client is imported on first use to keep it out of a cold start.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from shared.credentials import entra_credential
+from shared.errors import BusUnavailable, ConfigurationError, MessageTooLarge, MusterError, NotFound
+from shared.messaging.bus import OutgoingMessage
+
+if TYPE_CHECKING:
+    from azure.servicebus import ServiceBusMessage
+    from azure.servicebus.aio import ServiceBusClient, ServiceBusSender
+
+JSON_CONTENT = "application/json"
+
+
+@dataclass(frozen=True, slots=True)
+class Namespace:
+    """How to reach a namespace: a connection string, or its host name with an Entra ID identity."""
+
+    connection_string: str | None = None
+    host_name: str | None = None
+    client_id: str | None = None
+
+
+class ServiceBus:
+    """One connection to one namespace, and one sender a queue, opened on first use and kept."""
+
+    def __init__(self, namespace: Namespace) -> None:
+        self._namespace = namespace
+        self._client: ServiceBusClient | None = None
+        self._senders: dict[str, ServiceBusSender] = {}
+        # A sender's link carries one send at a time.
+        self._turns: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+
+    async def send(self, queue: str, messages: Sequence[OutgoingMessage]) -> None:
+        """Send in as few batches as the link's limit allows; see `MessageBus.send`."""
+        from azure.core.exceptions import AzureError
+
+        async with self._turns[queue]:
+            try:
+                await self._send(queue, [_native(message) for message in messages])
+            except (AzureError, OSError, ValueError) as error:
+                await self._drop(queue)
+                raise _translated(error, queue) from error
+
+    async def close(self) -> None:
+        """Close every sender and the connection."""
+        for queue in list(self._senders):
+            await self._drop(queue)
+        if self._client is not None:
+            await self._client.close()
+            self._client = None
+
+    async def _send(self, queue: str, messages: list[ServiceBusMessage]) -> None:
+        from azure.servicebus.exceptions import MessageSizeExceededError
+
+        sender = self._sender(queue)
+        batch = await sender.create_message_batch()
+        for message in messages:
+            try:
+                batch.add_message(message)
+            except MessageSizeExceededError:
+                if not len(batch):
+                    raise
+                await sender.send_messages(batch)
+                batch = await sender.create_message_batch()
+                batch.add_message(message)
+        await sender.send_messages(batch)
+
+    def _sender(self, queue: str) -> ServiceBusSender:
+        if queue not in self._senders:
+            if self._client is None:
+                self._client = _connect(self._namespace)
+            self._senders[queue] = self._client.get_queue_sender(queue)
+        return self._senders[queue]
+
+    async def _drop(self, queue: str) -> None:
+        sender = self._senders.pop(queue, None)
+        if sender is not None:
+            await sender.close()
+
+
+def _connect(namespace: Namespace) -> ServiceBusClient:
+    from azure.servicebus.aio import ServiceBusClient
+
+    if namespace.connection_string:
+        try:
+            return ServiceBusClient.from_connection_string(namespace.connection_string)
+        except ValueError as error:
+            raise ConfigurationError(f"ServiceBusConnection is no Service Bus connection string: {error}") from error
+    if namespace.host_name:
+        return ServiceBusClient(namespace.host_name, entra_credential(namespace.client_id))
+    raise ConfigurationError("set ServiceBusConnection, or ServiceBusConnection__fullyQualifiedNamespace")
+
+
+def _native(message: OutgoingMessage) -> ServiceBusMessage:
+    from azure.servicebus import ServiceBusMessage
+
+    return ServiceBusMessage(
+        message.body,
+        message_id=message.message_id,
+        correlation_id=message.correlation_id,
+        content_type=JSON_CONTENT,
+        scheduled_enqueue_time_utc=message.enqueue_at,
+        application_properties={"Diagnostic-Id": message.traceparent} if message.traceparent else None,
+    )
+
+
+def _translated(error: Exception, queue: str) -> MusterError:
+    from azure.servicebus.exceptions import (
+        MessageSizeExceededError,
+        MessagingEntityNotFoundError,
+        ServiceBusAuthenticationError,
+        ServiceBusAuthorizationError,
+    )
+
+    match error:
+        case MessageSizeExceededError():
+            return MessageTooLarge(f"a message to {queue} is over the queue's limit")
+        case MessagingEntityNotFoundError():
+            return NotFound(f"there is no queue {queue}")
+        case ServiceBusAuthenticationError() | ServiceBusAuthorizationError():
+            return ConfigurationError(f"Service Bus refused this app's identity or key: {error}")
+        case _:
+            return BusUnavailable(f"Service Bus did not take a message to {queue}: {error}")

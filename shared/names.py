@@ -1,0 +1,43 @@
+"""Every durable name in one place.
+
+These strings are stored in queues, histories and documents that outlive a deployment. Changing one strands what
+was written under the old name, so a new behaviour gets a new name and the old one stays until nothing bears it.
+"""
+
+SERVICE_BUS_CONNECTION = "ServiceBusConnection"
+
+ORCHESTRATOR_SEQUENTIAL = "sequential"
+
+ACTIVITY_DISPATCH_AGENTS = "dispatch_agents"
+ACTIVITY_RECORD_RUN = "record_run"
+
+CONTENT_PIPELINE = "content"
+
+
+def agent_queue(agent: str) -> str:
+    """The Service Bus queue of an agent."""
+    return f"{agent}-tasks"
+
+
+def agent_function(agent: str) -> str:
+    """The function that an agent's queue triggers."""
+    return f"{_identifier(agent)}_queue"
+
+
+def agent_activity(agent: str) -> str:
+    """The activity that runs the same agent without a queue."""
+    return f"{_identifier(agent)}_activity"
+
+
+def reply_event(step_id: str) -> str:
+    """The external event by which an agent answers the orchestrator that waits for this step."""
+    return f"agent-reply-{step_id}"
+
+
+def message_id(task_id: str, step_id: str, attempt: int) -> str:
+    """The MessageId of an agent's task, so that the queue's duplicate detection knows a repeated send."""
+    return f"{task_id}:{step_id}:{attempt}"
+
+
+def _identifier(agent: str) -> str:
+    return agent.replace("-", "_")

@@ -1,0 +1,70 @@
+"""What is stored of a run: one document for the run, one for each step, in one partition.
+
+No two agents ever rewrite one document: a step's document belongs to whoever holds its claim.
+"""
+
+from datetime import datetime
+from typing import Literal
+
+from pydantic import JsonValue
+
+from shared.contracts import AgentName, AgentResult, Contract, ErrorInfo, RunResult, StepId, TaskId
+from shared.status import RunStatus, StepStatus
+
+
+class PlannedStep(Contract):
+    """A step that a run is going to take. `name` is what people call it."""
+
+    step_id: StepId
+    name: str
+    agent: AgentName
+
+
+class RunDocument(Contract):
+    """A run. `type` is its pattern, `workflow` the name under which it was asked for."""
+
+    schema_version: Literal[1] = 1
+    task_id: TaskId
+    type: str
+    workflow: str
+    status: RunStatus = RunStatus.PENDING
+    input: JsonValue
+    plan: tuple[PlannedStep, ...]
+    created_at: datetime
+    updated_at: datetime
+    completed_at: datetime | None = None
+    result: RunResult | None = None
+
+
+class Attempt(Contract):
+    """One attempt at a step that did not end it, and why."""
+
+    attempt: int
+    started_at: datetime
+    ended_at: datetime
+    error: ErrorInfo
+
+
+class StepDocument(Contract):
+    """A step that a runner has claimed. `lease_until` is when its claim may be taken over."""
+
+    schema_version: Literal[1] = 1
+    task_id: TaskId
+    step_id: StepId
+    agent: AgentName
+    status: StepStatus
+    attempt: int
+    owner: str
+    lease_until: datetime
+    enqueued_at: datetime
+    started_at: datetime
+    completed_at: datetime | None = None
+    result: AgentResult | None = None
+    attempts: tuple[Attempt, ...] = ()
+
+
+class RunRecord(Contract):
+    """A run with the steps that have been claimed so far."""
+
+    run: RunDocument
+    steps: tuple[StepDocument, ...] = ()

@@ -1,0 +1,70 @@
+"""The statuses of a run and of a step, and the tables of the moves between them."""
+
+from collections.abc import Mapping
+from enum import StrEnum
+
+from shared.errors import IllegalTransition
+
+
+class RunStatus(StrEnum):
+    """Where a run stands."""
+
+    PENDING = "pending"  #: recorded, its orchestrator not yet begun
+    RUNNING = "running"  #: its orchestrator has begun
+    COMPLETED = "completed"  #: everything that was asked for is there
+    PARTIAL = "partial"  #: as much as the request said suffices is there, something is missing
+    FAILED = "failed"  #: something required is missing
+    CANCELLED = "cancelled"  #: stopped on request
+
+
+class StepStatus(StrEnum):
+    """Where a step stands. The last five are also the statuses of an agent's result."""
+
+    PENDING = "pending"  #: planned, claimed by nobody yet
+    RUNNING = "running"  #: claimed by a runner
+    WAITING = "waiting"  #: an attempt failed, the next is scheduled
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    SKIPPED = "skipped"
+    TIMED_OUT = "timed_out"
+    REJECTED = "rejected"
+
+
+_ENDED_RUN = (RunStatus.COMPLETED, RunStatus.PARTIAL, RunStatus.FAILED, RunStatus.CANCELLED)
+_ENDED_STEP = (
+    StepStatus.SUCCEEDED,
+    StepStatus.FAILED,
+    StepStatus.SKIPPED,
+    StepStatus.TIMED_OUT,
+    StepStatus.REJECTED,
+)
+
+RUN_TRANSITIONS: Mapping[RunStatus, frozenset[RunStatus]] = {
+    RunStatus.PENDING: frozenset({RunStatus.RUNNING, *_ENDED_RUN}),
+    RunStatus.RUNNING: frozenset(_ENDED_RUN),
+    **{ended: frozenset() for ended in _ENDED_RUN},
+}
+
+STEP_TRANSITIONS: Mapping[StepStatus, frozenset[StepStatus]] = {
+    StepStatus.PENDING: frozenset({StepStatus.RUNNING, *_ENDED_STEP}),
+    # A step goes from running to running when a lease that ran out is taken over.
+    StepStatus.RUNNING: frozenset({StepStatus.RUNNING, StepStatus.WAITING, *_ENDED_STEP}),
+    StepStatus.WAITING: frozenset({StepStatus.RUNNING, *_ENDED_STEP}),
+    **{ended: frozenset() for ended in _ENDED_STEP},
+}
+
+
+def run_is_over(status: RunStatus) -> bool:
+    """Whether a run in this status can change no more."""
+    return not RUN_TRANSITIONS[status]
+
+
+def step_is_over(status: StepStatus) -> bool:
+    """Whether a step in this status can change no more."""
+    return not STEP_TRANSITIONS[status]
+
+
+def check_transition[S: StrEnum](table: Mapping[S, frozenset[S]], before: S, after: S) -> None:
+    """Raise `IllegalTransition` unless `table` allows going from `before` to `after`."""
+    if after not in table[before]:
+        raise IllegalTransition(f"cannot go from {before.value} to {after.value}")
