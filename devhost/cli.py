@@ -1,0 +1,115 @@
+"""The command line: what can be chosen, and how the process ends."""
+
+import argparse
+import asyncio
+import logging
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from types import FrameType
+from typing import Final
+
+from devhost.clock import SystemClock
+from devhost.config import wants_colour
+from devhost.errors import StartError
+from devhost.host import Host, HostOptions
+from devhost.http.server import DEFAULT_MAX_REQUEST_BYTES
+from devhost.logs import set_up_logging
+from devhost.worker.indexing import IndexingError
+
+_log = logging.getLogger(__name__)
+
+FAILED: Final = 1
+INTERRUPTED: Final = 130
+
+
+def parse_arguments(arguments: Sequence[str]) -> argparse.Namespace:
+    """Read the command line; wrong ones end the process with status 2 and one line on what is wrong."""
+    parser = argparse.ArgumentParser(
+        prog="python -m devhost",
+        description="Run an Azure Functions app (Python, Durable Functions included) on this machine.",
+    )
+    add = parser.add_argument
+    add("--app", type=Path, default=Path(), metavar="PATH", help="the app's folder, with host.json (default: here)")
+    add("--port", type=_port, default=7071, help="HTTP port; 0 takes a free one (default: %(default)s)")
+    add("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
+    add("--state-dir", type=Path, metavar="DIR", help="where state is kept (default: .devhost in the app's folder)")
+    add(
+        "--max-request-bytes",
+        type=_positive,
+        default=DEFAULT_MAX_REQUEST_BYTES,
+        metavar="N",
+        help="largest HTTP request body (default: %(default)s)",
+    )
+    add("--ready-file", type=Path, metavar="PATH", help="write url, pid and keys folder there as JSON once ready")
+    add("--json-logs", action="store_true", help="log one JSON object a line")
+    add("--verbose", action="store_true", help="log what libraries and the engine do as well")
+    return parser.parse_args(arguments)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the host until a signal ends it; the process's exit status."""
+    chosen = parse_arguments(sys.argv[1:] if arguments is None else arguments)
+    set_up_logging(json_lines=chosen.json_logs, verbose=chosen.verbose, colour=wants_colour())
+    options = HostOptions(
+        app_dir=chosen.app.resolve(),
+        host=chosen.host,
+        port=chosen.port,
+        state_dir=chosen.state_dir.resolve() if chosen.state_dir else None,
+        max_request_bytes=chosen.max_request_bytes,
+        ready_file=chosen.ready_file.resolve() if chosen.ready_file else None,
+    )
+    return asyncio.run(_serve(options))
+
+
+async def _serve(options: HostOptions) -> int:
+    stop = _stop_on_signals()
+    host = Host(options, SystemClock())
+    try:
+        await host.start()
+    except StartError as reason:
+        _log.error("%s", reason)
+        return FAILED
+    except IndexingError as reason:
+        _log.error("the app in %s cannot be run: %s", options.app_dir, reason)
+        if reason.traceback:
+            _log.error("%s", reason.traceback.rstrip())
+        return FAILED
+    await stop.wait()
+    await host.stop()
+    return 0
+
+
+def _stop_on_signals() -> asyncio.Event:
+    """An event the first interrupt sets. The second ends the process there and then, whatever the app is doing.
+
+    Handlers of the `signal` module, not of the event loop: they run even while a function blocks the loop.
+    """
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def interrupted(_signal: int, _frame: FrameType | None) -> None:
+        if stop.is_set():
+            os._exit(INTERRUPTED)
+        stop.set()
+        loop.call_soon_threadsafe(lambda: None)
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, interrupted)
+    return stop
+
+
+def _port(text: str) -> int:
+    value = int(text)
+    if not 0 <= value <= 65535:
+        raise argparse.ArgumentTypeError(f"a port is between 0 and 65535, not {value}")
+    return value
+
+
+def _positive(text: str) -> int:
+    value = int(text)
+    if value <= 0:
+        raise argparse.ArgumentTypeError(f"must be above 0, not {value}")
+    return value

@@ -1,0 +1,86 @@
+"""The app's settings: `local.settings.json` under the environment, as Core Tools merges them.
+
+The only module of the host that reads or writes `os.environ`. The app reads its settings from the environment, as in
+Azure, so loading them also puts them there.
+"""
+
+import os
+import re
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from devhost.errors import StartError
+from devhost.host_json import HostJson, load_host_json
+from devhost.json_file import read_object
+
+FILE: Final = "local.settings.json"
+_PLACEHOLDER = re.compile(r"%([^%\s]+)%")
+
+
+@dataclass(frozen=True, slots=True)
+class AppConfig:
+    """Everything the host knows of an app before indexing it: its folder, its settings and its `host.json`."""
+
+    app_dir: Path
+    settings: Mapping[str, str]
+    host_json: HostJson
+
+    def expand(self, text: str) -> str:
+        """`text` with each `%Name%` replaced by the setting of that name.
+
+        Raises `StartError` naming a setting that does not exist.
+        """
+
+        def value(found: re.Match[str]) -> str:
+            name = found.group(1)
+            if name not in self.settings:
+                raise StartError(
+                    f"'{text}' refers to the setting {name}, which is neither in {FILE} nor in the environment"
+                )
+            return self.settings[name]
+
+        return _PLACEHOLDER.sub(value, text)
+
+
+def load_config(app_dir: Path) -> AppConfig:
+    """Read the app's settings and `host.json`, and put the settings into the environment where they are not yet.
+
+    Raises `StartError` with file and position for anything malformed.
+    """
+    if not app_dir.is_dir():
+        raise StartError(f"{app_dir} is not a folder (use --app to name the app's folder)")
+    host_json = load_host_json(app_dir)
+    for name, value in _values(app_dir / FILE).items():
+        os.environ.setdefault(name, value)
+    return AppConfig(app_dir, dict(os.environ), host_json)
+
+
+def announce(port: int) -> None:
+    """Put into the environment what Core Tools tells every app: where it is served, and that it is being developed."""
+    os.environ["WEBSITE_HOSTNAME"] = f"localhost:{port}"
+    os.environ.setdefault("AZURE_FUNCTIONS_ENVIRONMENT", "Development")
+    os.environ.setdefault("FUNCTIONS_WORKER_RUNTIME", "python")
+
+
+def wants_colour(stream: Any = None) -> bool:
+    """Whether log lines may carry colour: the stream is a terminal and `NO_COLOR` (no-color.org) is not set."""
+    stream = sys.stderr if stream is None else stream
+    return bool(stream.isatty()) and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
+def _values(path: Path) -> Mapping[str, str]:
+    content = read_object(path)
+    if content.get("IsEncrypted"):
+        raise StartError(f'{path}: "IsEncrypted": true is not supported; decrypt it with `func settings decrypt`')
+    values = content.get("Values", {})
+    if not isinstance(values, dict):
+        raise StartError(f'{path}: "Values" must be an object of names and texts, not {type(values).__name__}')
+    for name, value in values.items():
+        if not isinstance(value, str):
+            raise StartError(f'{path}: the value of "{name}" must be a text in quotes, not {value!r}')
+        if not name or "\0" in name + value or "=" in name:
+            raise StartError(f'{path}: "{name}" cannot be the name or value of an environment variable')
+    return values

@@ -1,0 +1,70 @@
+"""One request to an HTTP trigger: find the route, check the key, hold a place, call the function, send its response."""
+
+import logging
+
+from aiohttp import web
+
+from devhost.http.authorization import refusal
+from devhost.http.limits import RequestLimits, TooManyRequestsError
+from devhost.http.messages import request_datum, response_from
+from devhost.http.problem import problem
+from devhost.http.routes import Match, RouteTable
+from devhost.keys import HostKeys
+from devhost.worker.model import InvocationResult, Invoke
+
+_log = logging.getLogger(__name__)
+
+
+class FunctionEndpoint:
+    """Answers every path that is not the host's own."""
+
+    def __init__(self, routes: RouteTable, keys: HostKeys, limits: RequestLimits, invoke: Invoke) -> None:
+        self._routes = routes
+        self._keys = keys
+        self._limits = limits
+        self._invoke = invoke
+
+    async def handle(self, request: web.Request) -> web.Response:
+        """The function's response, or the host's own 401, 404, 413, 429 or 500."""
+        path = request.rel_url.raw_path
+        match = self._routes.find(path, request.method)
+        if match is None:
+            return self._not_found(request, path)
+        refused = refusal(request, match.route.auth_level, self._keys)
+        if refused is not None:
+            return refused
+        try:
+            async with self._limits.admitted():
+                return await self._answer(request, match)
+        except TooManyRequestsError:
+            return problem(429, "the host holds as many requests as host.json allows", headers={"Retry-After": "1"})
+
+    def _not_found(self, request: web.Request, path: str) -> web.Response:
+        methods = sorted(self._routes.methods_of(path))
+        if methods:
+            return problem(404, f"no function answers {request.method} on this path; it takes {', '.join(methods)}")
+        return problem(404, "no function answers this path")
+
+    async def _answer(self, request: web.Request, match: Match) -> web.Response:
+        body = await request.read()
+        function = match.route.function
+        result = await self._invoke(
+            function,
+            request_datum(request, body, match.values),
+            trace_parent=request.headers.get("traceparent", ""),
+            reason=f"{request.method} {request.path}",
+        )
+        if not result.succeeded:
+            return _failed(result)
+        outputs = (each.name for each in function.bindings if each.is_output and each.type == "http")
+        value = next((result.outputs[name] for name in outputs if name in result.outputs), result.return_value)
+        try:
+            return response_from(value)
+        except (ValueError, TypeError) as invalid:
+            _log.error("%s returned a response that cannot be sent: %s", function.name, invalid)
+            return _failed(result)
+
+
+def _failed(result: InvocationResult) -> web.Response:
+    """The invocation id leads to the cause in the log; the cause itself stays there."""
+    return problem(500, "the function failed; the host's log has the cause", invocation_id=result.invocation_id)

@@ -1,0 +1,122 @@
+"""The host's HTTP server: its own pages, the routes of its other parts, and the app's functions on all other paths."""
+
+import errno
+import logging
+import os
+import socket
+from collections.abc import Iterable, Mapping
+
+from aiohttp import web
+from aiohttp.typedefs import Handler, Middleware
+
+from devhost.errors import StartError
+from devhost.http.function_endpoint import FunctionEndpoint
+from devhost.http.problem import problem
+
+_log = logging.getLogger(__name__)
+
+DEFAULT_MAX_REQUEST_BYTES = 100 * 1024 * 1024
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A listening socket, taken before anything else starts so that a port in use is known at once.
+
+    Raises `StartError` saying which port and what to do. Port 0 takes a free one.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        # A connection the last host left in TIME_WAIT must not keep this one from its port.
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((host, port))
+        listener.listen(1024)
+        listener.setblocking(False)
+    except OSError as refused:
+        listener.close()
+        if refused.errno == errno.EADDRINUSE:
+            raise StartError(
+                f"port {port} on {host} is in use by another process: stop that one, or choose another with --port"
+            ) from refused
+        reason = os.strerror(refused.errno) if refused.errno and refused.errno > 0 else str(refused)
+        raise StartError(f"cannot listen on {host} port {port}: {reason} (see --host and --port)") from refused
+    return listener
+
+
+class HttpServer:
+    """Serves until stopped. `stop` ends accepting at once and lets requests in flight finish."""
+
+    def __init__(
+        self,
+        listener: socket.socket,
+        functions: FunctionEndpoint,
+        own_routes: Iterable[web.RouteDef],
+        *,
+        max_request_bytes: int = DEFAULT_MAX_REQUEST_BYTES,
+        custom_headers: Mapping[str, str] | None = None,
+    ) -> None:
+        self._listener = listener
+        app = web.Application(
+            client_max_size=max_request_bytes,
+            middlewares=[_problems(max_request_bytes), _functions(functions)],
+        )
+        app.add_routes(list(own_routes))
+        headers = dict(custom_headers or {})
+
+        async def add_headers(_: web.Request, response: web.StreamResponse) -> None:
+            for name, value in headers.items():
+                response.headers.setdefault(name, value)
+
+        if headers:
+            app.on_response_prepare.append(add_headers)
+        self._runner = web.AppRunner(app, handle_signals=False, access_log=None, shutdown_timeout=1.0)
+
+    async def start(self) -> None:
+        """Begin to answer."""
+        await self._runner.setup()
+        await web.SockSite(self._runner, self._listener).start()
+
+    async def stop_accepting(self) -> None:
+        """Close the listening socket; requests under way go on."""
+        for site in list(self._runner.sites):
+            await site.stop()
+
+    async def stop(self) -> None:
+        """Close every connection."""
+        await self._runner.cleanup()
+        self._listener.close()
+
+
+def _functions(endpoint: FunctionEndpoint) -> Middleware:
+    @web.middleware
+    async def dispatch(request: web.Request, handler: Handler) -> web.StreamResponse:
+        unrouted = request.match_info.http_exception
+        if unrouted is not None and unrouted.status == 404:
+            return await endpoint.handle(request)
+        return await handler(request)
+
+    return dispatch
+
+
+def _problems(max_request_bytes: int) -> Middleware:
+    @web.middleware
+    async def explain(request: web.Request, handler: Handler) -> web.StreamResponse:
+        if (request.content_length or 0) > max_request_bytes:
+            return _too_large(max_request_bytes)
+        try:
+            return await handler(request)
+        except web.HTTPRequestEntityTooLarge:
+            return _too_large(max_request_bytes)
+        except web.HTTPMethodNotAllowed as refused:
+            allowed = ", ".join(sorted(refused.allowed_methods))
+            return problem(405, f"this address takes {allowed}", headers={"Allow": allowed})
+        except web.HTTPException as refused:
+            return problem(refused.status, refused.text or refused.reason)
+        except Exception:
+            _log.exception("%s %s failed inside the host", request.method, request.path)
+            return problem(500, "the host failed; its log has the cause")
+
+    return explain
+
+
+def _too_large(limit: int) -> web.Response:
+    return problem(413, f"the request body is larger than {limit} bytes", headers={"Connection": "close"})

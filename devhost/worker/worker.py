@@ -1,0 +1,122 @@
+"""The Python worker in process: Microsoft's own `azure_functions_runtime` indexes the app and calls its functions.
+
+Wiring: `Worker.load` -> `worker_init_request` (imports the app, checks it, keeps it in the library's registry);
+`Worker.invoke` -> `invocation_request_native` (decodes inputs with the bindings' converters, calls, encodes).
+
+The library keeps the indexed app in a module global, so a process runs exactly one app. `async def` functions run on
+the event loop that calls `invoke`, `def` functions on the library's thread pool, as in the worker in Azure.
+"""
+
+import asyncio
+import os
+import sys
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+import azure_functions_runtime as runtime
+from azure_functions_runtime.bindings.datumdef import Datum
+from azure_functions_runtime.native_invocation import invocation_request_native
+
+from devhost.worker import protos
+from devhost.worker.indexing import IndexingError, functions_from
+from devhost.worker.model import FunctionMetadata, InvocationError
+from devhost.worker.tracebacks import error_from
+
+
+@dataclass(frozen=True, slots=True)
+class Returned:
+    """What one call gave back: a return value and outputs, or an error."""
+
+    invocation_id: str
+    return_value: Datum | None
+    outputs: Mapping[str, Datum]
+    error: InvocationError | None
+
+
+class Worker:
+    """The one app of this process, ready to be called."""
+
+    def __init__(self, functions: tuple[FunctionMetadata, ...]) -> None:
+        self._functions = functions
+
+    @classmethod
+    async def load(cls, app_dir: Path) -> Self:
+        """Index the app in `app_dir` and start the thread pool for its `def` functions.
+
+        The directory becomes the current one and comes first on `sys.path`, as it does for the real worker.
+        Raises `IndexingError` with the worker's own diagnosis when the app cannot be imported or is invalid.
+        """
+        _enter(app_dir)
+        try:
+            await _init(app_dir)
+            functions = functions_from(await _indexed(app_dir))
+        except SystemExit as stopped:
+            raise IndexingError(f"SystemExit: the app ended the process while it was imported ({stopped})") from stopped
+        runtime.start_threadpool_executor()
+        return cls(functions)
+
+    @property
+    def functions(self) -> tuple[FunctionMetadata, ...]:
+        """Every function of the app, sorted by name."""
+        return self._functions
+
+    async def invoke(
+        self,
+        function: FunctionMetadata,
+        inputs: Sequence[tuple[str, Datum]],
+        *,
+        metadata: Mapping[str, Datum],
+        trace_parent: str = "",
+    ) -> Returned:
+        """Call `function` with `inputs` (binding name and value). The app's failure is a value, never an exception.
+
+        Must run in an `asyncio` task of its own, so that the invocation id in context variables stays with this call.
+        """
+        invocation_id = str(uuid.uuid4())
+        try:
+            ok, value, outputs, error, traceback = await invocation_request_native(
+                invocation_id, function.function_id, list(inputs), dict(metadata), trace_parent=trace_parent
+            )
+        except (SystemExit, KeyboardInterrupt) as stopped:
+            # Left alone, these would leave the event loop and take the whole host down.
+            failed = InvocationError(type(stopped).__name__, f"the function ended the process ({stopped})", "")
+            return Returned(invocation_id, None, {}, failed)
+        if not ok:
+            return Returned(invocation_id, None, {}, error_from(error or "", traceback or ""))
+        return Returned(invocation_id, value, dict(outputs), None)
+
+    async def close(self, within: float) -> bool:
+        """Stop the thread pool; False when a `def` function still holds a thread after `within` seconds."""
+        stopping = asyncio.get_running_loop().run_in_executor(None, runtime.stop_threadpool_executor)
+        done, _ = await asyncio.wait([stopping], timeout=within)
+        return bool(done)
+
+
+def _enter(app_dir: Path) -> None:
+    packages = app_dir / ".python_packages" / "lib" / "site-packages"
+    for path in (packages, app_dir):
+        if path.is_dir():
+            sys.path.insert(0, str(path))
+    os.chdir(app_dir)
+
+
+async def _init(app_dir: Path) -> None:
+    request = protos.WorkerRequest(
+        request=protos.StreamingMessage(protos.WorkerInitRequest(str(app_dir))),
+        properties={"host": "127.0.0.1", "protos": protos},
+    )
+    response: protos.WorkerInitResponse = await runtime.worker_init_request(request)
+    exception = response.result.exception
+    if exception is not None:
+        raise IndexingError(exception.message, exception.stack_trace)
+
+
+async def _indexed(app_dir: Path) -> Sequence[protos.RpcFunctionMetadata]:
+    response: protos.FunctionMetadataResponse = await runtime.functions_metadata_request(None)
+    indexed = response.function_metadata_results
+    if indexed is None:
+        raise IndexingError(f"no functions in {app_dir}: it has no function_app.py, or the app in it declares none")
+    return indexed
