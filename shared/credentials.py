@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -18,3 +19,12 @@ def entra_credential(client_id: str | None) -> DefaultAzureCredential:
     from azure.identity.aio import DefaultAzureCredential
 
     return DefaultAzureCredential(managed_identity_client_id=client_id)
+
+
+def entra_token(client_id: str | None, scope: str) -> Callable[[], Awaitable[str]]:
+    """A function that gives a fresh bearer token for `scope`, from the credential's cache while it is good."""
+
+    async def token() -> str:
+        return (await entra_credential(client_id).get_token(scope)).token
+
+    return token

@@ -4,6 +4,7 @@ MusterError
 ├── RetryableError           another attempt may succeed; may say how long to wait
 │   ├── ModelUnavailable     the model timed out, could not be reached, or answered 5xx
 │   ├── ModelRateLimited     the model answered 429
+│   ├── AgentTimedOut        an agent took longer than one attempt may
 │   ├── StoreUnavailable     the state or artifact store did not answer
 │   └── BusUnavailable       Service Bus did not answer
 └── TerminalError            another attempt would fail in the same way
@@ -16,6 +17,7 @@ MusterError
     ├── ClaimLost            another runner holds the step now
     ├── ModelRefused         the model refused the request (4xx, content filter)
     ├── ModelAnswerInvalid   the model answered, and not with what was asked for
+    ├── AgentFailed          an agent's step ended without success, and its message belongs with the dead letters
     ├── MessageTooLarge      a message is over the queue's limit
     └── ArtifactCorrupted    an artifact's bytes are not those that were stored
 """
@@ -41,6 +43,10 @@ class ModelUnavailable(RetryableError):
 
 class ModelRateLimited(RetryableError):
     """The model answered 429."""
+
+
+class AgentTimedOut(RetryableError):
+    """An agent took longer than one attempt may."""
 
 
 class StoreUnavailable(RetryableError):
@@ -93,6 +99,10 @@ class ModelRefused(TerminalError):
 
 class ModelAnswerInvalid(TerminalError):
     """The model answered, and not with what was asked for."""
+
+
+class AgentFailed(TerminalError):
+    """An agent's step ended without success, and its message belongs with the dead letters."""
 
 
 class MessageTooLarge(TerminalError):

@@ -23,7 +23,7 @@ class RetryPolicy:
         return len(self.delays) + 1
 
 
-NO_RETRIES = RetryPolicy(delays=())
+DEFAULT_RETRIES = RetryPolicy()
 
 
 def next_delay(policy: RetryPolicy, attempt: int, error: BaseException) -> timedelta | None:

@@ -8,7 +8,7 @@ from typing import Literal
 
 from pydantic import JsonValue
 
-from shared.contracts import AgentName, AgentResult, Contract, ErrorInfo, RunResult, StepId, TaskId
+from shared.contracts import AgentName, AgentResult, Contract, ErrorInfo, RunResult, StepId, TaskId, Usage
 from shared.status import RunStatus, StepStatus
 
 
@@ -43,6 +43,7 @@ class Attempt(Contract):
     started_at: datetime
     ended_at: datetime
     error: ErrorInfo
+    usage: Usage = Usage()
 
 
 class StepDocument(Contract):

@@ -1,0 +1,55 @@
+"""The activity functions of the agents: the same runner without a queue, for agents whose transport is `activity`."""
+
+from datetime import datetime
+
+import azure.durable_functions as df
+import azure.functions as func
+from pydantic import JsonValue
+
+from agents.catalog import Catalog
+from agents.runner import AgentRunner, Answered, Held, TryAgain, Unwanted
+from shared import names
+from shared.clock import Clock
+from shared.contracts import AgentResult, AgentTask, ErrorInfo
+from shared.status import StepStatus
+
+
+def activity_functions(catalog: Catalog, runner: AgentRunner, clock: Clock) -> df.Blueprint:
+    """A blueprint with one activity for each agent, so that an orchestrator may call any of them directly."""
+    blueprint = df.Blueprint()
+    for spec in catalog:
+        _add(blueprint, spec.name, runner, clock)
+    return blueprint
+
+
+def _add(blueprint: df.Blueprint, agent: str, runner: AgentRunner, clock: Clock) -> None:
+    @blueprint.function_name(names.agent_activity(agent))
+    @blueprint.activity_trigger(input_name="task", activity=names.agent_activity(agent))
+    async def run_as_activity(task: dict[str, JsonValue], context: func.Context) -> dict[str, JsonValue]:
+        result = await run_activity(
+            AgentTask.model_validate(task), runner, owner=context.invocation_id, now=clock.now()
+        )
+        return result.model_dump(mode="json")
+
+
+async def run_activity(task: AgentTask, runner: AgentRunner, *, owner: str, now: datetime) -> AgentResult:
+    """Run `task` and return its result; one that may be mended by another attempt says so in its error.
+
+    The orchestrator waits between attempts, on a durable timer, so that no instance is held while nothing happens.
+    """
+    match await runner.run(task, owner=owner, enqueued_at=now):
+        case Answered(result):
+            return result
+        case TryAgain(_, error):
+            return AgentResult(status=StepStatus.FAILED, error=error, attempt=task.attempt)
+        case Held(until):
+            message = f"the step is being run elsewhere until {until.isoformat()}"
+            return AgentResult(
+                status=StepStatus.FAILED,
+                error=ErrorInfo(type="Held", message=message, retryable=True),
+                attempt=task.attempt,
+            )
+        case Unwanted(reason):
+            return AgentResult(
+                status=StepStatus.SKIPPED, error=ErrorInfo(type="Unwanted", message=reason), attempt=task.attempt
+            )

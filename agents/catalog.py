@@ -1,0 +1,40 @@
+"""The catalog: every agent there is, checked and frozen before any function is made from it.
+
+To add an agent, write its module and name it here; its queue, its functions and its line in `GET /api/agents` follow.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from types import MappingProxyType
+
+from agents.editor import EDITOR
+from agents.publisher import PUBLISHER
+from agents.research import RESEARCH
+from agents.spec import AgentSpec
+from agents.writer import WRITER
+from shared.contracts import AgentCard
+from shared.errors import ConfigurationError, NotFound
+
+
+class Catalog:
+    """A read-only set of agents by name. Raises `ConfigurationError` when two share a name."""
+
+    def __init__(self, agents: Iterable[AgentSpec]) -> None:
+        specs: dict[str, AgentSpec] = {}
+        for spec in agents:
+            if spec.name in specs:
+                raise ConfigurationError(f"two agents are called {spec.name}")
+            specs[spec.name] = spec
+        self._specs = specs
+        self.cards: Mapping[str, AgentCard] = MappingProxyType({name: spec.card() for name, spec in specs.items()})
+
+    def __iter__(self) -> Iterator[AgentSpec]:
+        return iter(self._specs.values())
+
+    def spec(self, name: str) -> AgentSpec:
+        """The agent called `name`. Raises `NotFound`, which lists those there are."""
+        if name not in self._specs:
+            raise NotFound(f"no agent is called {name!r}; there are {', '.join(self._specs)}")
+        return self._specs[name]
+
+
+CATALOG = Catalog([RESEARCH, WRITER, EDITOR, PUBLISHER])

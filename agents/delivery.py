@@ -1,0 +1,131 @@
+"""What a message on an agent's queue leads to: validate, run, answer, and leave the message where it belongs.
+
+Returning completes the message. Raising gives it back, and the broker moves it to the dead-letter queue once its
+deliveries are used up, because Python functions cannot settle a message by hand. A wait before another attempt is a
+scheduled copy of the message, because a message that is given back returns at once.
+"""
+
+import logging
+from collections.abc import Awaitable, Callable
+from datetime import datetime
+
+from pydantic import ValidationError
+
+from agents.runner import AgentRunner, Answered, Held, TryAgain, Unwanted
+from shared import names
+from shared.contracts import AgentAccount, AgentResult, AgentTask, Outcome, ReplyTo, RunResult
+from shared.errors import AgentFailed, InvalidMessage
+from shared.messaging.bus import OutgoingMessage
+from shared.resources import Resources
+from shared.state.documents import PlannedStep, RunDocument
+from shared.status import RunStatus, StepStatus
+
+log = logging.getLogger("muster.agents")
+
+type Reply = Callable[[ReplyTo, AgentResult], Awaitable[None]]
+
+SINGLE_STEP = "agent"
+
+
+class QueueConsumer:
+    """Handles the deliveries of agents' queues."""
+
+    def __init__(self, runner: AgentRunner, resources: Resources) -> None:
+        self._runner = runner
+        self._resources = resources
+
+    async def consume(self, agent: str, body: bytes, *, owner: str, enqueued_at: datetime, reply: Reply) -> None:
+        """Handle one delivery to `agent`'s queue; returning completes it.
+
+        Raises `InvalidMessage` for a body that is no task for this agent, and `AgentFailed` once the step has ended
+        without success and everyone who waits was told.
+        """
+        task = parse_task(agent, body)
+        if task.reply_to is None:
+            await self._begin_single_step(task)
+        outcome = await self._runner.run(task, owner=owner, enqueued_at=enqueued_at)
+        match outcome:
+            case Answered(result):
+                await self._answer(task, result, reply)
+            case TryAgain(delay, error):
+                log.warning("%s of run %s: %s; trying again in %s", task.step_id, task.task_id, error.message, delay)
+                following = task.model_copy(update={"attempt": task.attempt + 1})
+                await self._schedule(following, following.message_id, self._resources.clock.now() + delay)
+            case Held(until):
+                log.info("%s of run %s is being run elsewhere; looking again at %s", task.step_id, task.task_id, until)
+                # The copy needs an id of its own, or duplicate detection would drop it as the message it copies.
+                again = f"{task.step_id}@{int(until.timestamp())}"
+                await self._schedule(task, names.message_id(task.task_id, again, task.attempt), until)
+            case Unwanted(reason):
+                log.info("%s of run %s is not wanted: %s", task.step_id, task.task_id, reason)
+
+    async def _begin_single_step(self, task: AgentTask) -> None:
+        """A producer that wants no answer has no orchestration, so the step is a run of its own, to be looked up."""
+        store, now = self._resources.store, self._resources.clock.now()
+        created = await store.create_run(
+            RunDocument(
+                task_id=task.task_id,
+                type=SINGLE_STEP,
+                workflow=task.agent,
+                status=RunStatus.RUNNING,
+                input=task.input.model_dump(mode="json"),
+                plan=(PlannedStep(step_id=task.step_id, name=task.agent, agent=task.agent),),
+                created_at=now,
+                updated_at=now,
+            )
+        )
+        record = None if created else await store.read_run(task.task_id)
+        if record is not None and not _is_run_of(record.run, task):
+            raise InvalidMessage(f"run {task.task_id} exists already: give each message a task_id of its own")
+
+    async def _answer(self, task: AgentTask, result: AgentResult, reply: Reply) -> None:
+        if task.reply_to is not None:
+            await reply(task.reply_to, result)
+        else:
+            run_result = _single_step_result(task, result)
+            await self._resources.store.advance_run(
+                task.task_id, RunStatus(run_result.status), now=self._resources.clock.now(), result=run_result
+            )
+        if result.status is not StepStatus.SUCCEEDED:
+            cause = f"{result.error.type}: {result.error.message}" if result.error else result.status
+            raise AgentFailed(f"step {task.step_id} of run {task.task_id} {result.status}: {cause}")
+
+    async def _schedule(self, task: AgentTask, message_id: str, due: datetime) -> None:
+        copy = OutgoingMessage(
+            body=task.model_dump_json().encode(),
+            message_id=message_id,
+            correlation_id=task.task_id,
+            enqueue_at=due,
+            traceparent=task.traceparent,
+        )
+        await self._resources.bus.send(names.agent_queue(task.agent), [copy])
+
+
+def parse_task(agent: str, body: bytes) -> AgentTask:
+    """The task in a message to `agent`'s queue. Raises `InvalidMessage`, which names the field."""
+    try:
+        task = AgentTask.model_validate_json(body)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        where = ".".join(str(part) for part in first["loc"]) or "the body"
+        raise InvalidMessage(f"a message to {agent} is no agent task: {where}: {first['msg']}") from None
+    if task.agent != agent:
+        raise InvalidMessage(f"a message to {agent} is a task for {task.agent}")
+    return task
+
+
+def _is_run_of(run: RunDocument, task: AgentTask) -> bool:
+    return run.type == SINGLE_STEP and [step.step_id for step in run.plan] == [task.step_id]
+
+
+def _single_step_result(task: AgentTask, result: AgentResult) -> RunResult:
+    answered = result.status is StepStatus.SUCCEEDED
+    outcome = Outcome.ANSWERED if answered else Outcome.FAILED
+    cause = result.error.message if result.error else None
+    return RunResult(
+        status=RunStatus.COMPLETED if answered else RunStatus.FAILED,
+        result=result.output,
+        account=(AgentAccount(step_id=task.step_id, agent=task.agent, outcome=outcome, cause=cause),),
+        usage=result.usage,
+        error=result.error,
+    )

@@ -1,0 +1,58 @@
+"""The Service Bus functions of the agents, one for each agent's queue, made from the catalog."""
+
+import logging
+from datetime import UTC, datetime
+
+import azure.durable_functions as df
+import azure.functions as func
+import grpc
+
+from agents.catalog import Catalog
+from agents.delivery import QueueConsumer, Reply
+from shared import names
+from shared.contracts import AgentResult, ReplyTo
+
+log = logging.getLogger("muster.agents")
+
+
+def queue_functions(catalog: Catalog, consumer: QueueConsumer) -> df.Blueprint:
+    """A blueprint with one Service Bus function for each agent that has a queue."""
+    blueprint = df.Blueprint()
+    for card in catalog.cards.values():
+        if card.queue is not None:
+            _add(blueprint, card.name, card.queue, consumer)
+    return blueprint
+
+
+def _add(blueprint: df.Blueprint, agent: str, queue: str, consumer: QueueConsumer) -> None:
+    @blueprint.function_name(names.agent_function(agent))
+    @blueprint.service_bus_queue_trigger(arg_name="message", queue_name=queue, connection=names.SERVICE_BUS_CONNECTION)
+    @blueprint.durable_client_input(client_name="client")
+    async def run_from_queue(
+        message: func.ServiceBusMessage, client: df.DurableFunctionsClient, context: func.Context
+    ) -> None:
+        await consumer.consume(
+            agent,
+            message.get_body(),
+            owner=context.invocation_id,
+            enqueued_at=message.enqueued_time_utc or datetime.now(UTC),
+            reply=reply_through(client),
+        )
+
+
+def reply_through(client: df.DurableFunctionsClient) -> Reply:
+    """A `Reply` that raises the awaited event on the orchestration.
+
+    An orchestration that is gone waits for nobody, so telling it is over; any other failure is raised, and the
+    message's next delivery answers from the step's record.
+    """
+
+    async def reply(to: ReplyTo, result: AgentResult) -> None:
+        try:
+            await client.raise_orchestration_event(to.instance_id, to.event, data=result.model_dump(mode="json"))
+        except grpc.aio.AioRpcError as error:
+            if error.code() is not grpc.StatusCode.NOT_FOUND:
+                raise
+            log.warning("the orchestration %s that asked is gone", to.instance_id)
+
+    return reply

@@ -1,0 +1,193 @@
+"""The one place that runs an agent: claim the step, run within its deadline, record the result.
+
+The step is claimed before a token is spent and recorded before anyone is told. A finished step is answered from its
+record, so that a message delivered twice is paid for once.
+"""
+
+import asyncio
+import logging
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from pydantic import JsonValue, ValidationError
+
+from agents.catalog import Catalog
+from agents.context import AgentContext
+from agents.spec import AgentSpec
+from shared.contracts import AgentInput, AgentResult, AgentTask, ErrorInfo, Usage
+from shared.errors import AgentTimedOut, InvalidMessage, RetryableError
+from shared.resources import Resources
+from shared.retry import next_delay
+from shared.state.decisions import Busy, Claimed, ClaimRequest, Finished, NotWanted
+from shared.state.documents import Attempt, StepDocument
+from shared.status import StepStatus
+
+log = logging.getLogger("muster.agents")
+
+_LEASE_MARGIN = timedelta(seconds=30)
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """The step has its result. `from_record` when an earlier delivery made it."""
+
+    result: AgentResult
+    from_record: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class TryAgain:
+    """This attempt failed in a way that another may not; it is due after `delay`."""
+
+    delay: timedelta
+    error: ErrorInfo
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """Another delivery is running the step, and may be until `until`."""
+
+    until: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Unwanted:
+    """Nobody waits for the step any more; nothing was run."""
+
+    reason: str
+
+
+type RunOutcome = Answered | TryAgain | Held | Unwanted
+
+
+class AgentRunner:
+    """Runs the agents of one catalog over one set of resources."""
+
+    def __init__(self, catalog: Catalog, resources: Resources) -> None:
+        self._catalog = catalog
+        self._resources = resources
+
+    async def run(self, task: AgentTask, *, owner: str, enqueued_at: datetime) -> RunOutcome:
+        """Run one task once.
+
+        `owner` names this delivery and no other; `enqueued_at` is when the task was handed to the queue.
+        Raises `InvalidMessage`, `NotFound` (no such agent), and what the stores raise when they cannot be reached.
+        """
+        spec = self._catalog.spec(task.agent)
+        clock, store = self._resources.clock, self._resources.store
+        now = clock.now()
+        decision = await store.claim_step(
+            ClaimRequest(
+                task_id=task.task_id,
+                step_id=task.step_id,
+                agent=task.agent,
+                attempt=task.attempt,
+                owner=owner,
+                enqueued_at=enqueued_at,
+                now=now,
+                lease_until=now + spec.timeout + _LEASE_MARGIN,
+            )
+        )
+        match decision:
+            case Finished(result):
+                return Answered(result, from_record=True)
+            case Busy(lease_until):
+                return Held(lease_until)
+            case NotWanted(reason):
+                return Unwanted(reason)
+            case Claimed(step):
+                return await self._attempt(task, spec, step)
+
+    async def _attempt(self, task: AgentTask, spec: AgentSpec, step: StepDocument) -> RunOutcome:
+        clock, settings = self._resources.clock, self._resources.settings
+        limits = [settings.model_max_output_tokens, task.budget.max_output_tokens]
+        context = AgentContext(
+            model=self._resources.model,
+            artifacts=self._resources.artifacts,
+            model_timeout=min(settings.model_timeout, spec.timeout),
+            max_output_tokens=min(limit for limit in limits if limit is not None),
+        )
+        try:
+            output = await self._within_deadline(task, spec, context)
+        except Exception as error:
+            return await self._failed(task, spec, step, context.usage, error)
+        return await self._record(task, step, StepStatus.SUCCEEDED, context.usage, output=output, now=clock.now())
+
+    async def _within_deadline(self, task: AgentTask, spec: AgentSpec, context: AgentContext) -> JsonValue:
+        left = spec.timeout
+        if task.deadline is not None:
+            left = min(left, task.deadline - self._resources.clock.now())
+        if left <= timedelta(0):
+            raise _DeadlinePassed(f"its deadline passed at {task.deadline} before it began")
+        given = await self._input(task)
+        try:
+            async with asyncio.timeout(left.total_seconds()):
+                return await spec.handler(context, given)
+        except TimeoutError:
+            raise AgentTimedOut(f"{spec.name} took longer than {left.total_seconds():g} s") from None
+
+    async def _input(self, task: AgentTask) -> AgentInput:
+        if isinstance(task.input, AgentInput):
+            return task.input
+        content = await self._resources.artifacts.get(task.input.address)
+        try:
+            return AgentInput.model_validate_json(content)
+        except ValidationError as error:
+            raise InvalidMessage(f"the artifact {task.input.address} is no agent input: {error}") from None
+
+    async def _failed(
+        self, task: AgentTask, spec: AgentSpec, step: StepDocument, usage: Usage, error: Exception
+    ) -> RunOutcome:
+        now = self._resources.clock.now()
+        info = describe(error)
+        if not isinstance(error, RetryableError):
+            log.error("%s failed for good: %s: %s", _label(task), info.type, info.message, exc_info=error)
+        delay = next_delay(spec.retry, task.attempt, error)
+        if delay is not None and (task.deadline is None or now + delay < task.deadline):
+            ended = Attempt(attempt=task.attempt, started_at=step.started_at, ended_at=now, error=info, usage=usage)
+            await self._resources.store.release_step(task.task_id, task.step_id, owner=step.owner, attempt=ended)
+            return TryAgain(delay, info)
+        timed_out = isinstance(error, (AgentTimedOut, _DeadlinePassed))
+        status = StepStatus.TIMED_OUT if timed_out else StepStatus.FAILED
+        return await self._record(task, step, status, usage, error=info, now=now)
+
+    async def _record(
+        self,
+        task: AgentTask,
+        step: StepDocument,
+        status: StepStatus,
+        usage: Usage,
+        *,
+        now: datetime,
+        output: JsonValue = None,
+        error: ErrorInfo | None = None,
+    ) -> Answered:
+        for attempt in step.attempts:
+            usage = attempt.usage.plus(usage)
+        result = AgentResult.model_validate(
+            {
+                "status": status,
+                "output": output,
+                "error": error,
+                "usage": usage,
+                "attempt": task.attempt,
+                "started_at": step.started_at,
+                "completed_at": now,
+            }
+        )
+        await self._resources.store.record_step(task.task_id, task.step_id, owner=step.owner, result=result, now=now)
+        return Answered(result)
+
+
+class _DeadlinePassed(Exception):
+    """A task whose time was over before it began; no attempt is worth making."""
+
+
+def describe(error: BaseException) -> ErrorInfo:
+    """An exception as data: its type, its message, and whether it is one that another attempt may mend."""
+    name = "DeadlinePassed" if isinstance(error, _DeadlinePassed) else type(error).__name__
+    return ErrorInfo(type=name, message=str(error)[:2000], retryable=isinstance(error, RetryableError))
+
+
+def _label(task: AgentTask) -> str:
+    return f"step {task.step_id} of run {task.task_id} (attempt {task.attempt})"

@@ -1,0 +1,30 @@
+"""The composition root: builds the app and registers its blueprints. Nothing else happens here."""
+
+import azure.durable_functions as df
+import azure.functions as func
+
+from agents.activities import activity_functions
+from agents.catalog import CATALOG
+from agents.delivery import QueueConsumer
+from agents.http_api import agent_routes
+from agents.queues import queue_functions
+from agents.runner import AgentRunner
+from orchestrations.activities import orchestration_activities
+from orchestrations.http_api import run_routes
+from orchestrations.orchestrators import orchestrator_functions
+from shared.resources import Resources
+from shared.settings import load_settings
+
+resources = Resources.from_settings(load_settings())
+runner = AgentRunner(CATALOG, resources)
+
+app = df.DFApp(http_auth_level=func.AuthLevel.FUNCTION)
+for blueprint in (
+    queue_functions(CATALOG, QueueConsumer(runner, resources)),
+    activity_functions(CATALOG, runner, resources.clock),
+    agent_routes(CATALOG),
+    orchestrator_functions(),
+    orchestration_activities(resources),
+    run_routes(CATALOG.cards, resources),
+):
+    app.register_functions(blueprint)

@@ -1,0 +1,1 @@
+"""How agents are coordinated: one pattern, one module; the steps they share; and the ways to start and watch a run."""

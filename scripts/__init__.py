@@ -1,0 +1,1 @@
+"""What `make` runs for people: the demo, the local host, and files generated from the code."""

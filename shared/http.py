@@ -1,0 +1,115 @@
+"""The HTTP door: bodies in through a contract, answers out as JSON, errors as problem details (RFC 9457).
+
+A problem's `type` is a stable name that a client may branch on. Nothing of the inside leaks: an unforeseen
+exception is logged in full and answered with a bare 500.
+"""
+
+import json
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from functools import wraps
+from typing import Any
+
+import azure.functions as func
+from pydantic import BaseModel, ValidationError
+
+from shared.errors import Conflict, InvalidRequest, MusterError, NotFound, RetryableError
+
+MAX_BODY_BYTES = 64 * 1024
+PROBLEM_CONTENT = "application/problem+json"
+
+log = logging.getLogger("muster.http")
+
+
+class Problem(MusterError):
+    """An answer that is an error: `kind` ends the problem's `type`, `extra` adds members such as `field`."""
+
+    def __init__(self, status: int, kind: str, title: str, detail: str, **extra: Any) -> None:
+        super().__init__(detail)
+        self.status, self.kind, self.title, self.detail, self.extra = status, kind, title, detail, extra
+
+    def response(self) -> func.HttpResponse:
+        """The problem as an HTTP response."""
+        body = {
+            "type": f"urn:muster:problem:{self.kind}",
+            "title": self.title,
+            "status": self.status,
+            "detail": self.detail,
+            **self.extra,
+        }
+        return func.HttpResponse(json.dumps(body), status_code=self.status, mimetype=PROBLEM_CONTENT)
+
+
+def json_response(body: Any, *, status: int = 200, headers: Mapping[str, str] | None = None) -> func.HttpResponse:
+    """A JSON answer; pydantic values inside are dumped."""
+    text = json.dumps(body, default=_jsonable)
+    return func.HttpResponse(text, status_code=status, headers=dict(headers or {}), mimetype="application/json")
+
+
+def read_body[M: BaseModel](request: func.HttpRequest, contract: type[M]) -> M:
+    """The request's body as `contract`. Raises `Problem` 413, 415 or 400, the last with the field's name."""
+    content_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if content_type != "application/json":
+        got = content_type or "no content type"
+        raise Problem(415, "unsupported-media-type", "Unsupported media type", f"send application/json, not {got}")
+    body = request.get_body()
+    if len(body) > MAX_BODY_BYTES:
+        raise Problem(413, "body-too-large", "Body too large", f"a body may have at most {MAX_BODY_BYTES} bytes")
+    try:
+        return contract.model_validate_json(body)
+    except ValidationError as error:
+        raise _invalid(error) from None
+
+
+def answers_problems[**P](
+    handler: Callable[P, Awaitable[func.HttpResponse]],
+) -> Callable[P, Awaitable[func.HttpResponse]]:
+    """Wrap an HTTP function so that every error of the app is answered as problem details."""
+
+    @wraps(handler)
+    async def answered(*args: P.args, **kwargs: P.kwargs) -> func.HttpResponse:
+        try:
+            return await handler(*args, **kwargs)
+        except Problem as problem:
+            return problem.response()
+        except MusterError as error:
+            return _as_problem(error).response()
+        except Exception:
+            log.exception("an HTTP function failed")
+            return Problem(500, "internal", "Internal error", "the request could not be handled").response()
+
+    return answered
+
+
+def _as_problem(error: MusterError) -> Problem:
+    match error:
+        case InvalidRequest():
+            extra = {"field": error.field} if error.field else {}
+            return Problem(400, "invalid-request", "Invalid request", str(error), **extra)
+        case NotFound():
+            return Problem(404, "not-found", "Not found", str(error))
+        case Conflict():
+            return Problem(409, "conflict", "Conflict", str(error))
+        case RetryableError():
+            log.warning("answered 503: %s", error)
+            return Problem(503, "unavailable", "Temporarily unavailable", "a service this app needs did not answer")
+        case _:
+            log.error("answered 500: %s: %s", type(error).__name__, error)
+            return Problem(500, "internal", "Internal error", "the request could not be handled")
+
+
+def _invalid(error: ValidationError) -> Problem:
+    first = error.errors(include_url=False, include_input=False)[0]
+    if first["type"] == "json_invalid":
+        return Problem(400, "malformed-json", "Malformed JSON", f"the body is not JSON: {first['msg']}")
+    field = ".".join(str(part) for part in first["loc"])
+    detail = f"{field}: {first['msg']}" if field else first["msg"]
+    others = [".".join(str(part) for part in other["loc"]) for other in error.errors(include_url=False)[1:]]
+    extra = {"other_fields": others} if others else {}
+    return Problem(400, "invalid-request", "Invalid request", detail, field=field or None, **extra)
+
+
+def _jsonable(value: object) -> Any:
+    if isinstance(value, BaseModel):
+        return value.model_dump(mode="json")
+    raise TypeError(f"{type(value).__name__} is not JSON")

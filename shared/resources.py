@@ -1,0 +1,46 @@
+"""The outside things of one process, as the settings choose them; each connects on first use, so making it is cheap."""
+
+from dataclasses import dataclass
+from typing import Self
+
+from shared.artifacts.files import FileArtifacts
+from shared.artifacts.store import ArtifactStore
+from shared.clock import Clock, SystemClock
+from shared.llm.endpoint import resolve_endpoint
+from shared.llm.model import ModelClient
+from shared.llm.openai import OpenAIModel
+from shared.messaging.bus import MessageBus
+from shared.messaging.servicebus import Namespace, ServiceBus
+from shared.settings import Settings
+from shared.state.sqlite import SqliteState
+from shared.state.store import StateStore
+
+
+@dataclass(frozen=True, slots=True)
+class Resources:
+    """What agents and orchestrations work with. Tests pass twins in."""
+
+    settings: Settings
+    store: StateStore
+    bus: MessageBus
+    artifacts: ArtifactStore
+    model: ModelClient
+    clock: Clock
+
+    @classmethod
+    def from_settings(cls, settings: Settings) -> Self:
+        """The resources that `settings` name; nothing is opened or reached yet."""
+        return cls(
+            settings=settings,
+            store=SqliteState(settings.data_dir / "state.db"),
+            bus=ServiceBus(
+                Namespace(
+                    connection_string=settings.service_bus or None,
+                    host_name=settings.service_bus_host or None,
+                    client_id=settings.client_id or None,
+                )
+            ),
+            artifacts=FileArtifacts(settings.data_dir / "artifacts"),
+            model=OpenAIModel(lambda: resolve_endpoint(settings)),
+            clock=SystemClock(),
+        )

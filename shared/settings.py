@@ -1,0 +1,107 @@
+"""Every setting the app reads, in one frozen object. Nothing else in the app looks at the environment.
+
+A field's alias is the setting's name; its description is what `docs/settings.md` says of it, which a test compares.
+"""
+
+import os
+from collections.abc import Mapping
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, Self
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+
+from shared.errors import ConfigurationError
+
+type _Text = Annotated[str, StringConstraints(strip_whitespace=True)]
+
+
+class Settings(BaseModel):
+    """The app's settings, as the platform gives them: text under a name."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
+
+    service_bus: _Text = Field(
+        default="",
+        alias="ServiceBusConnection",
+        description="A Service Bus connection string. Locally the emulator's, which the local host serves by itself.",
+    )
+    service_bus_host: _Text = Field(
+        default="",
+        alias="ServiceBusConnection__fullyQualifiedNamespace",
+        description="The namespace's host name, to reach Service Bus with the app's Entra ID identity and no secret.",
+    )
+    client_id: _Text = Field(
+        default="",
+        alias="AZURE_CLIENT_ID",
+        description="The client id of the app's user-assigned identity; empty for the machine's own identity.",
+    )
+    data_dir: Path = Field(
+        default=Path(".muster"),
+        alias="MUSTER_DATA_DIR",
+        description="Where the embedded state store and artifacts lie, relative to the folder the host runs in.",
+    )
+    model_base_url: _Text = Field(
+        default="",
+        alias="MUSTER_MODEL_BASE_URL",
+        description="An OpenAI-compatible endpoint, ending in /v1/ for most. Empty: OpenAI when there is a key, else"
+        " the offline model of the local host in development.",
+    )
+    model_api_key: _Text = Field(
+        default="",
+        alias="MUSTER_MODEL_API_KEY",
+        description="The endpoint's key. Empty for an Azure OpenAI endpoint: the app's Entra ID identity is used.",
+        repr=False,
+    )
+    model_name: _Text = Field(
+        default="gpt-5-mini",
+        alias="MUSTER_MODEL_NAME",
+        description="The model, or the name of the Azure OpenAI deployment.",
+    )
+    model_timeout_seconds: float = Field(
+        default=90,
+        gt=0,
+        le=1800,
+        alias="MUSTER_MODEL_TIMEOUT_SECONDS",
+        description="How long one model call may take in all.",
+    )
+    model_max_output_tokens: int = Field(
+        default=8192,
+        ge=1,
+        alias="MUSTER_MODEL_MAX_OUTPUT_TOKENS",
+        description="The most tokens one model call may answer with.",
+    )
+    environment: _Text = Field(
+        default="",
+        alias="AZURE_FUNCTIONS_ENVIRONMENT",
+        description="Set by the platform: Development under a local host.",
+    )
+    website_hostname: _Text = Field(
+        default="",
+        alias="WEBSITE_HOSTNAME",
+        description="Set by the platform: the host's own name and port.",
+    )
+
+    @classmethod
+    def read(cls, environ: Mapping[str, str]) -> Self:
+        """The settings in `environ`. Raises `ConfigurationError`, which names the setting and never shows a value."""
+        try:
+            return cls.model_validate({name: value for name, value in environ.items() if value != ""})
+        except ValidationError as error:
+            first = error.errors(include_input=False, include_url=False)[0]
+            raise ConfigurationError(f"setting {first['loc'][0]}: {first['msg']}") from None
+
+    @property
+    def model_timeout(self) -> timedelta:
+        """`model_timeout_seconds` as a duration."""
+        return timedelta(seconds=self.model_timeout_seconds)
+
+    @property
+    def in_development(self) -> bool:
+        """Whether a local host runs the app."""
+        return self.environment.lower() == "development"
+
+
+def load_settings() -> Settings:
+    """The settings of this process. Raises `ConfigurationError`."""
+    return Settings.read(os.environ)
