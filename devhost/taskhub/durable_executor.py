@@ -1,0 +1,186 @@
+"""Runs work items as functions of the app: orchestrators, activities and entities, each through `Invoke`.
+
+The wire, as the Durable extension and `azure-functions-durable` 2 have it: an orchestrator and an entity take a base64
+protobuf request as their trigger's value and return a base64 protobuf response; an activity takes JSON text and returns
+it. A failure of the app, an unknown name among them, is always part of the response, so that nothing waits for it.
+"""
+
+import base64
+import binascii
+import itertools
+import json
+import logging
+from collections.abc import Iterable
+from typing import Any, Final
+
+from azure_functions_runtime.bindings.datumdef import Datum
+from durabletask.entities import EntityInstanceId
+from durabletask.internal import helpers
+from durabletask.internal import orchestrator_service_pb2 as pb
+from google.protobuf.message import DecodeError, Message
+from google.protobuf.wrappers_pb2 import StringValue
+
+from devhost.worker.model import FunctionMetadata, InvocationError, InvocationResult, Invoke
+
+_log = logging.getLogger(__name__)
+
+# The trigger's type, and the property of its binding that renames the function.
+_ORCHESTRATOR: Final = ("orchestrationTrigger", "orchestration")
+_ACTIVITY: Final = ("activityTrigger", "activity")
+_ENTITY: Final = ("entityTrigger", "entityName")
+
+
+class FunctionNames:
+    """The functions of one trigger type by their Durable names, which compare without regard to case."""
+
+    def __init__(self, functions: Iterable[FunctionMetadata], trigger_type: str, name_property: str) -> None:
+        self._functions: dict[str, FunctionMetadata] = {}
+        self.names: tuple[str, ...] = ()
+        for function in functions:
+            if function.trigger.type == trigger_type:
+                name = str(function.trigger.properties.get(name_property) or function.name)
+                self._functions[name.lower()] = function
+                self.names += (name,)
+
+    def find(self, name: str) -> FunctionMetadata | None:
+        """The function called `name`, or None."""
+        return self._functions.get(name.lower())
+
+
+class DurableExecutor:
+    """A `WorkItemExecutor` for the functions of one app."""
+
+    def __init__(self, functions: Iterable[FunctionMetadata], invoke: Invoke) -> None:
+        functions = tuple(functions)
+        self._invoke = invoke
+        self._orchestrators = FunctionNames(functions, *_ORCHESTRATOR)
+        self._activities = FunctionNames(functions, *_ACTIVITY)
+        self._entities = FunctionNames(functions, *_ENTITY)
+
+    @property
+    def orchestrators(self) -> tuple[str, ...]:
+        """The names of the app's orchestrators, in the order of its functions."""
+        return self._orchestrators.names
+
+    async def orchestrator(self, request: pb.OrchestratorRequest) -> pb.OrchestratorResponse:
+        """Run one turn of an orchestrator over its history."""
+        started = _execution_started(request)
+        function = self._orchestrators.find(started.name)
+        if function is None:
+            return _failed_orchestration(request, _unknown("orchestrator", started.name, self._orchestrators.names))
+        result = await self._invoke(
+            function,
+            _encoded(request),
+            trace_parent=started.parentTraceContext.traceParent,
+            reason=f"orchestration {request.instanceId}, {len(request.newEvents)} new events",
+        )
+        response = pb.OrchestratorResponse()
+        failure = _decode_into(response, function, result)
+        return response if failure is None else _failed_orchestration(request, failure)
+
+    async def activity(self, request: pb.ActivityRequest) -> pb.ActivityResponse:
+        """Run one activity. Its input and its result are JSON text; no input is JSON's null."""
+        function = self._activities.find(request.name)
+        if function is None:
+            return pb.ActivityResponse(failureDetails=_unknown("activity", request.name, self._activities.names))
+        result = await self._invoke(
+            function,
+            Datum(request.input.value or "null", "json"),
+            trace_parent=request.parentTraceContext.traceParent,
+            reason=f"task {request.taskId} of {request.orchestrationInstance.instanceId}",
+        )
+        if result.error is not None:
+            return pb.ActivityResponse(failureDetails=_failure(result.error))
+        return pb.ActivityResponse(result=_json_text(result.return_value))
+
+    async def entity(self, request: pb.EntityBatchRequest) -> pb.EntityBatchResult:
+        """Run a batch of operations of one entity."""
+        name = EntityInstanceId.parse(request.instanceId).entity
+        function = self._entities.find(name)
+        if function is None:
+            return _failed_batch(request, _unknown("entity", name, self._entities.names))
+        result = await self._invoke(
+            function,
+            _encoded(request),
+            reason=f"entity {request.instanceId}, {len(request.operations)} operations",
+        )
+        response = pb.EntityBatchResult()
+        failure = _decode_into(response, function, result)
+        return response if failure is None else _failed_batch(request, failure)
+
+
+def _execution_started(request: pb.OrchestratorRequest) -> pb.ExecutionStartedEvent:
+    events = itertools.chain(request.pastEvents, request.newEvents)
+    return next((each.executionStarted for each in events if each.HasField("executionStarted")), _NOT_STARTED)
+
+
+_NOT_STARTED: Final = pb.ExecutionStartedEvent()
+
+
+def _encoded(request: Message) -> Datum:
+    return Datum(base64.b64encode(request.SerializeToString()).decode("ascii"), "string")
+
+
+def _decode_into(
+    response: Message, function: FunctionMetadata, result: InvocationResult
+) -> pb.TaskFailureDetails | None:
+    if result.error is not None:
+        return _failure(result.error)
+    value = result.return_value.value if result.return_value is not None else None
+    try:
+        response.ParseFromString(base64.b64decode(value or "", validate=True))
+    except (binascii.Error, DecodeError, TypeError, ValueError):
+        value = None
+    if not value:
+        message = f"the function '{function.name}' did not return a Durable Task response: is it decorated as one?"
+        return pb.TaskFailureDetails(errorType="InvalidResponse", errorMessage=message, isNonRetriable=True)
+    return None
+
+
+def _failure(error: InvocationError) -> pb.TaskFailureDetails:
+    # A failure without a message is taken for a success by some readers of the protocol.
+    return pb.TaskFailureDetails(
+        errorType=error.type,
+        errorMessage=error.message or error.type,
+        stackTrace=StringValue(value=error.traceback),
+    )
+
+
+def _unknown(kind: str, name: str, known: tuple[str, ...]) -> pb.TaskFailureDetails:
+    registered = ", ".join(sorted(known)) or "none"
+    message = f"the app has no {kind} named '{name}'; registered: {registered}"
+    _log.error("%s", message)
+    return pb.TaskFailureDetails(errorType="FunctionNotFound", errorMessage=message, isNonRetriable=True)
+
+
+def _failed_orchestration(request: pb.OrchestratorRequest, failure: pb.TaskFailureDetails) -> pb.OrchestratorResponse:
+    status = pb.ORCHESTRATION_STATUS_FAILED
+    action = helpers.new_complete_orchestration_action(-1, status, None, failure)
+    return pb.OrchestratorResponse(instanceId=request.instanceId, actions=[action])
+
+
+def _failed_batch(request: pb.EntityBatchRequest, failure: pb.TaskFailureDetails) -> pb.EntityBatchResult:
+    """Every operation failed, the state stays as it was."""
+    failed = pb.OperationResult(failure=pb.OperationResultFailure(failureDetails=failure))
+    state = request.entityState if request.HasField("entityState") else None
+    return pb.EntityBatchResult(results=[failed] * len(request.operations), entityState=state)
+
+
+def _json_text(value: Datum | None) -> StringValue | None:
+    if value is None or value.value is None:
+        return None
+    if value.type == "json":
+        return StringValue(value=value.value)
+    return StringValue(value=_as_json(value.value))
+
+
+def _as_json(value: Any) -> str:
+    """Text that is JSON already stays as it is, as the Durable extension has it; anything else becomes JSON."""
+    text = value.decode() if isinstance(value, bytes) else value
+    if not isinstance(text, str):
+        return json.dumps(text)
+    try:
+        json.loads(text)
+    except ValueError:
+        return json.dumps(text)
+    return text
