@@ -1,0 +1,31 @@
+"""`make bench`: every measurement, one table each. Name some to run only those."""
+
+import argparse
+import asyncio
+import sys
+
+from bench import cold_start, pipelines
+from bench.table import print_machine
+
+MEASUREMENTS = {
+    "cold-start": cold_start.measure,
+    "pipelines": lambda: asyncio.run(pipelines.measure()),
+}
+
+
+def main() -> int:
+    """Run what was asked for, or everything."""
+    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"which: {', '.join(MEASUREMENTS)} (default: all)")
+    names = parser.parse_args().names or list(MEASUREMENTS)
+    unknown = [name for name in names if name not in MEASUREMENTS]
+    if unknown:
+        parser.error(f"there is no measurement {unknown[0]!r}; there are {', '.join(MEASUREMENTS)}")
+    print_machine("python -m bench " + " ".join(names))
+    for name in names:
+        MEASUREMENTS[name]()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,42 @@
+"""What importing the app costs in a fresh process, beside its two unavoidable parts imported alone."""
+
+import statistics
+import subprocess
+import sys
+
+from bench.table import print_table
+
+ROUNDS = 7
+CASES = {
+    "an empty process": "pass",
+    "azure.durable_functions and pydantic": "import azure.durable_functions, pydantic",
+    "function_app": "import function_app",
+}
+PROBE = """
+import resource, time
+start = time.perf_counter()
+{work}
+took = time.perf_counter() - start
+print(took * 1000, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+"""
+HEAVY = ("openai", "azure.cosmos", "azure.identity", "azure.servicebus", "aiohttp")
+
+
+def measure() -> None:
+    """Print the table. The cases take turns, so that a slow moment of the machine hits all of them."""
+    samples: dict[str, list[tuple[float, float]]] = {name: [] for name in CASES}
+    for _ in range(ROUNDS):
+        for name, work in CASES.items():
+            took, memory = _python(PROBE.format(work=work)).split()
+            samples[name].append((float(took), float(memory)))
+    rows = []
+    for name, found in samples.items():
+        times, memories = zip(*found, strict=True)
+        rows.append([name, f"{statistics.median(times):.0f} ms", f"{min(times):.0f} ms", f"{max(memories):.0f} MiB"])
+    print_table(f"Cold import, {ROUNDS} fresh processes each", ["import", "median", "best", "peak memory"], rows)
+    loaded = _python(f"import function_app, sys; print([m for m in {HEAVY!r} if m in sys.modules])")
+    print(f"Heavy SDKs that importing function_app loads: {loaded.strip()}\n")
+
+
+def _python(program: str) -> str:
+    return subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True).stdout

@@ -1,0 +1,107 @@
+"""The content pipeline on the local host with a model that answers at once: latency alone, throughput in a crowd."""
+
+import asyncio
+import statistics
+import tempfile
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from aiohttp import web
+
+from bench.table import print_table
+from scripts.local_host import RunningHost, local_host
+from scripts.run_api import RunApi
+
+ALONE = 15
+CROWD = 200
+STEPS = 4
+NOOP = {
+    "id": "noop",
+    "object": "chat.completion",
+    "created": 0,
+    "model": "noop",
+    "choices": [{"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": "Done."}}],
+    "usage": {"prompt_tokens": 1, "completion_tokens": 1, "total_tokens": 2},
+}
+
+
+async def measure() -> None:
+    """Print the table."""
+    with tempfile.TemporaryDirectory() as folder:
+        work = Path(folder)
+        async with _noop_model() as base_url:
+            settings = {
+                "MUSTER_DATA_DIR": str(work / "data"),
+                "MUSTER_MODEL_BASE_URL": base_url,
+                "MUSTER_MODEL_NAME": "noop",
+            }
+            async with (
+                local_host(log=work / "host.log", state_dir=work / "state", settings=settings) as host,
+                RunApi(host) as api,
+            ):
+                await _measure(host, api)
+
+
+async def _measure(host: RunningHost, api: RunApi) -> None:
+    idle = _memory(host.pid, "VmRSS")
+    await _one(api)
+    alone = sorted([await _one(api) for _ in range(ALONE)])
+    start = time.perf_counter()
+    ids = await asyncio.gather(*[api.create_content(f"topic {number}") for number in range(CROWD)])
+    accepted = time.perf_counter() - start
+    await asyncio.gather(*[_until_over(api, task_id, every=1.0) for task_id in ids])
+    crowd = time.perf_counter() - start
+    print_table(
+        "Content pipelines (4 steps, each over AMQP) on the local host, no-op model",
+        ["measure", "value"],
+        [
+            [f"one pipeline alone, p50 of {ALONE}", f"{statistics.median(alone) * 1000:.0f} ms"],
+            [f"one pipeline alone, slowest of {ALONE}", f"{alone[-1] * 1000:.0f} ms"],
+            [f"{CROWD} pipelines at once: all accepted after", f"{accepted:.1f} s"],
+            [f"{CROWD} pipelines at once: all completed after", f"{crowd:.1f} s"],
+            [f"{CROWD} pipelines at once: steps a second", f"{CROWD * STEPS / crowd:.0f}"],
+            ["host memory, idle", f"{idle:.0f} MiB"],
+            ["host memory, peak", f"{_memory(host.pid, 'VmHWM'):.0f} MiB"],
+        ],
+    )
+
+
+async def _one(api: RunApi) -> float:
+    start = time.perf_counter()
+    await _until_over(api, await api.create_content("a topic"), every=0.005)
+    return time.perf_counter() - start
+
+
+async def _until_over(api: RunApi, task_id: str, *, every: float) -> None:
+    async for task in api.watch(task_id, every=every):
+        last = task
+    if last["status"] != "completed":
+        raise RuntimeError(f"run {task_id} is {last['status']}: {last['error']}")
+
+
+def _memory(pid: int, field: str) -> float:
+    """A memory figure of a process in MiB, from the kernel's own account of it."""
+    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+        if line.startswith(field + ":"):
+            return int(line.split()[1]) / 1024
+    raise RuntimeError(f"/proc/{pid}/status has no {field}")
+
+
+@asynccontextmanager
+async def _noop_model() -> AsyncIterator[str]:
+    async def complete(_: web.Request) -> web.Response:
+        return web.json_response(NOOP)
+
+    app = web.Application()
+    app.router.add_post("/v1/chat/completions", complete)
+    runner = web.AppRunner(app, access_log=None)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    host, port = runner.addresses[0][:2]
+    try:
+        yield f"http://{host}:{port}/v1"
+    finally:
+        await runner.cleanup()
