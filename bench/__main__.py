@@ -3,11 +3,12 @@
 import argparse
 import asyncio
 import sys
+from collections.abc import Callable
 
 from bench import cold_start, pipelines
 from bench.table import print_machine
 
-MEASUREMENTS = {
+MEASUREMENTS: dict[str, Callable[[], None]] = {
     "cold-start": cold_start.measure,
     "pipelines": lambda: asyncio.run(pipelines.measure()),
 }

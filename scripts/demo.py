@@ -133,9 +133,7 @@ def _show_where(task: dict[str, Any]) -> None:
     console.print(f"State     {_short(DATA_DIR)}/ (runs, articles)   {_short(STATE_DIR)}/ (queues, keys, log)")
     console.print(f"Run       {task['id']}")
     console.print(f"Further   make run, then open http://127.0.0.1:7071/api/task/{task['id']}", soft_wrap=True)
-    console.print(
-        f'          with the header x-functions-key: $(cat "{_short(STATE_DIR)}/keys/default")', soft_wrap=True
-    )
+    console.print(f"          with the header x-functions-key: {key}", soft_wrap=True)
 
 
 def _short(path: Path) -> str:

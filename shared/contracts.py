@@ -30,7 +30,8 @@ AgentName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,39}$")]
 class Contract(BaseModel):
     """A frozen value that refuses fields it does not know."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    # Schemas are built on first use: a cold start then pays only for those that its request needs.
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
 
 class ArtifactRef(Contract):
