@@ -19,8 +19,8 @@ from scripts.local_host import ROOT, HostFailed, ensure_settings, local_host
 from scripts.run_api import CallRefused, RunApi
 
 TOPIC = "Why cities at night are getting brighter, and what that does to the animals that live there"
-DATA_DIR = ROOT / ".muster"
-STATE_DIR = ROOT / ".devhost"
+DATA_DIR = Path(".muster")
+STATE_DIR = Path(".devhost")
 OFFLINE_MODEL = "offline-model"
 MARKS = {"pending": ("·", "dim"), "running": ("▸", "cyan"), "waiting": ("↻", "yellow"), "succeeded": ("✓", "green")}
 
@@ -35,8 +35,11 @@ def main() -> int:
     """Run the demo; 0 when the article is there, 1 with the cause in one line when not."""
     parser = argparse.ArgumentParser(prog="make demo", description=__doc__)
     parser.add_argument("--topic", default=TOPIC, help="what the article is about")
+    parser.add_argument("--data-dir", type=Path, default=DATA_DIR, help="runs and articles (default: %(default)s)")
+    parser.add_argument("--state-dir", type=Path, default=STATE_DIR, help="the host's state (default: %(default)s)")
+    chosen = parser.parse_args()
     try:
-        asyncio.run(demo(parser.parse_args().topic))
+        asyncio.run(demo(chosen.topic, ROOT / chosen.data_dir, ROOT / chosen.state_dir))
     except (HostFailed, CallRefused, RunFailed, aiohttp.ClientError, OSError) as error:
         print(f"make demo failed: {' '.join(str(error).split())}", file=sys.stderr)
         return 1
@@ -46,19 +49,20 @@ def main() -> int:
     return 0
 
 
-async def demo(topic: str) -> None:
+async def demo(topic: str, data_dir: Path, state_dir: Path) -> None:
     """Start the host, ask for an article on `topic`, and show everything about it."""
     ensure_settings()
-    log = STATE_DIR / "demo.log"
+    log = state_dir / "demo.log"
+    settings = {"MUSTER_DATA_DIR": str(data_dir)}
     console.print("Starting the local host ...", style="dim")
-    async with local_host(log=log, state_dir=STATE_DIR, settings={}) as host, RunApi(host) as api:
+    async with local_host(log=log, state_dir=state_dir, settings=settings) as host, RunApi(host) as api:
         console.print(f"The local host is up at {host.url}; its log is {_short(host.log)}.", style="dim")
         console.print(f'\nTopic: "{topic}"\n')
         task_id = await api.create_content(topic)
         task = await _watched(api, task_id)
     _show_article(task)
     _show_timeline(task)
-    _show_where(task)
+    _show_where(task, data_dir, state_dir)
 
 
 async def _watched(api: RunApi, task_id: str) -> dict[str, Any]:
@@ -126,11 +130,11 @@ def _cost(cost: float | None) -> str:
     return "unknown" if cost is None else f"${cost:.4f}"
 
 
-def _show_where(task: dict[str, Any]) -> None:
-    key = f'$(cat "{_short(STATE_DIR)}/keys/default")'
+def _show_where(task: dict[str, Any], data_dir: Path, state_dir: Path) -> None:
+    key = f'$(cat "{_short(state_dir)}/keys/default")'
     console.print()
     console.print(f"Article   {task['result']['location']}", soft_wrap=True)
-    console.print(f"State     {_short(DATA_DIR)}/ (runs, articles)   {_short(STATE_DIR)}/ (queues, keys, log)")
+    console.print(f"State     {_short(data_dir)}/ (runs, articles)   {_short(state_dir)}/ (queues, keys, log)")
     console.print(f"Run       {task['id']}")
     console.print(f"Further   make run, then open http://127.0.0.1:7071/api/task/{task['id']}", soft_wrap=True)
     console.print(f"          with the header x-functions-key: {key}", soft_wrap=True)

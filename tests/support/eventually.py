@@ -3,10 +3,17 @@
 import asyncio
 import inspect
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
+from typing import Any, overload
 
 
-async def eventually[T](probe: Callable[[], T | Awaitable[T]], *, within: float = 10.0, every: float = 0.02) -> T:
+@overload
+async def eventually[T](
+    probe: Callable[[], Coroutine[Any, Any, T]], *, within: float = ..., every: float = ...
+) -> T: ...
+@overload
+async def eventually[T](probe: Callable[[], T], *, within: float = ..., every: float = ...) -> T: ...
+async def eventually(probe: Callable[[], Any], *, within: float = 10.0, every: float = 0.02) -> Any:
     """Call `probe` until it returns something truthy and return that; `AssertionError` after `within` seconds."""
     deadline = time.monotonic() + within
     while True:
