@@ -1,0 +1,136 @@
+"""Service Bus triggers: functions called for the messages of queues and subscriptions, wherever the namespace is.
+
+Wiring: binding and settings -> receiver (the stock client) -> pump (how many at once) -> dispatcher (invoke, settle).
+The semantics are those of the Functions Service Bus extension 5.x: peek-lock, lock renewal, complete on success,
+abandon on failure, which means immediate redelivery until the entity's maximum delivery count.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from devhost.clock import Clock
+from devhost.errors import StartError
+from devhost.triggers.service_bus_binding import TRIGGER, Entity, ServiceBusBinding, read_binding
+from devhost.triggers.service_bus_client import AzureReceiverFactory
+from devhost.triggers.service_bus_connection import Connection
+from devhost.triggers.service_bus_dispatch import Dispatcher
+from devhost.triggers.service_bus_link import LinkState
+from devhost.triggers.service_bus_options import ServiceBusOptions
+from devhost.triggers.service_bus_pump import BatchPump, Pump, SinglePump
+from devhost.triggers.service_bus_receiver import ReceiverFactory
+from devhost.triggers.service_bus_sessions import SessionPump
+from devhost.triggers.stop_signal import StopSignal
+from devhost.triggers.trigger import Trigger
+from devhost.worker.model import FunctionMetadata, Invoke
+
+_log = logging.getLogger(__name__)
+
+type Connect = Callable[[Connection, Entity, int], ReceiverFactory]
+
+
+class ServiceBusTrigger:
+    """One function's receive loop, and the client it uses."""
+
+    def __init__(self, name: str, factory: ReceiverFactory, pump: Pump, stop: StopSignal) -> None:
+        self._name = name
+        self._factory = factory
+        self._pump = pump
+        self._stop = stop
+        self._task: asyncio.Task[None] | None = None
+
+    @property
+    def name(self) -> str:
+        """The function's name."""
+        return self._name
+
+    async def start(self) -> None:
+        """Begin to receive. A namespace that cannot be reached is logged and tried again."""
+        self._task = asyncio.create_task(self._run(), name=f"service bus {self._name}")
+
+    async def stop(self) -> None:
+        """Receive no more, let running calls finish and settle, give back what was not started, then disconnect.
+
+        Takes as long as the running calls. Cancelled, it disconnects at once.
+        """
+        self._stop.set()
+        try:
+            if self._task is not None:
+                await self._task
+        finally:
+            await self._factory.close()
+
+    async def _run(self) -> None:
+        try:
+            await self._pump.run()
+        except Exception:
+            _log.critical("%s receives no more: the host failed", self._name, exc_info=True)
+
+
+def build_service_bus_triggers(
+    functions: Sequence[FunctionMetadata],
+    settings: Mapping[str, str],
+    host_options: Mapping[str, Any],
+    invoke: Invoke,
+    clock: Clock,
+    *,
+    connect: Connect | None = None,
+) -> list[Trigger]:
+    """A trigger for every function with a `serviceBusTrigger`; nothing is connected before `start`.
+
+    `host_options` is the section `extensions.serviceBus` of `host.json`. Raises `StartError`, with a line for each
+    problem: a value of that section, a setting that is missing or malformed, an entity that is not fully named.
+    """
+    options = ServiceBusOptions.from_host_json(host_options)
+    bindings: list[tuple[FunctionMetadata, ServiceBusBinding]] = []
+    problems: list[str] = []
+    for function in functions:
+        if function.trigger.type != TRIGGER:
+            continue
+        try:
+            binding = read_binding(function, settings, auto_complete_default=options.auto_complete_messages)
+            bindings.append((function, binding))
+        except StartError as refused:
+            problems.append(str(refused))
+    if problems:
+        raise StartError("\n".join(problems))
+    connect = connect or _connect
+    return [_build(function, binding, options, invoke, clock, connect) for function, binding in bindings]
+
+
+def _build(
+    function: FunctionMetadata,
+    binding: ServiceBusBinding,
+    options: ServiceBusOptions,
+    invoke: Invoke,
+    clock: Clock,
+    connect: Connect,
+) -> ServiceBusTrigger:
+    _warn(function, binding)
+    stop = StopSignal()
+    factory = connect(binding.connection, binding.entity, options.prefetch_count)
+    dispatcher = Dispatcher(function, binding, options, invoke, clock)
+    state = LinkState(f"{function.name} from {binding.entity} at {binding.connection.address}")
+    pump: Pump
+    if binding.sessions:
+        pump = SessionPump(factory, dispatcher, options, state, clock, stop, many=binding.many)
+    else:
+        kind = BatchPump if binding.many else SinglePump
+        pump = kind(factory, dispatcher, options, state, clock, stop)
+    return ServiceBusTrigger(function.name, factory, pump, stop)
+
+
+def _connect(connection: Connection, entity: Entity, prefetch_count: int) -> ReceiverFactory:
+    return AzureReceiverFactory(connection, entity, prefetch_count=prefetch_count)
+
+
+def _warn(function: FunctionMetadata, binding: ServiceBusBinding) -> None:
+    if not binding.auto_complete:
+        _log.warning(
+            "function '%s': autoCompleteMessages is false, and a Python function cannot settle a message by hand: every"
+            " message comes back when its lock ends, until its deliveries are used up",
+            function.name,
+        )
+    if function.retry:
+        _log.warning("function '%s': a retry policy has no effect on a Service Bus trigger", function.name)
