@@ -7,9 +7,10 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
+from datetime import timedelta
 from pathlib import Path
 from types import FrameType
-from typing import Final
+from typing import Final, NoReturn
 
 from devhost.clock import SystemClock
 from devhost.config import wants_colour
@@ -43,6 +44,13 @@ def parse_arguments(arguments: Sequence[str]) -> argparse.Namespace:
         metavar="N",
         help="largest HTTP request body (default: %(default)s)",
     )
+    add(
+        "--offline-model-delay",
+        type=_seconds,
+        default=0.0,
+        metavar="SECONDS",
+        help="how long the offline model at /v1 thinks (default: 0)",
+    )
     add("--ready-file", type=Path, metavar="PATH", help="write url, pid and keys folder there as JSON once ready")
     add("--json-logs", action="store_true", help="log one JSON object a line")
     add("--verbose", action="store_true", help="log what libraries and the engine do as well")
@@ -59,6 +67,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         port=chosen.port,
         state_dir=chosen.state_dir.resolve() if chosen.state_dir else None,
         max_request_bytes=chosen.max_request_bytes,
+        offline_model_delay=timedelta(seconds=chosen.offline_model_delay),
         ready_file=chosen.ready_file.resolve() if chosen.ready_file else None,
     )
     return asyncio.run(_serve(options))
@@ -78,8 +87,16 @@ async def _serve(options: HostOptions) -> int:
             _log.error("%s", reason.traceback.rstrip())
         return FAILED
     await stop.wait()
-    await host.stop()
+    if not await host.stop():
+        # A function that holds a thread would keep the interpreter from ending.
+        _exit_now(0)
     return 0
+
+
+def _exit_now(status: int) -> NoReturn:
+    logging.shutdown()
+    sys.stdout.flush()
+    os._exit(status)
 
 
 def _stop_on_signals() -> asyncio.Event:
@@ -102,14 +119,22 @@ def _stop_on_signals() -> asyncio.Event:
 
 
 def _port(text: str) -> int:
-    value = int(text)
-    if not 0 <= value <= 65535:
-        raise argparse.ArgumentTypeError(f"a port is between 0 and 65535, not {value}")
-    return value
+    if not text.isdecimal() or int(text) > 65535:
+        raise argparse.ArgumentTypeError(f"a port is a number from 0 to 65535, not '{text}'")
+    return int(text)
 
 
 def _positive(text: str) -> int:
-    value = int(text)
-    if value <= 0:
-        raise argparse.ArgumentTypeError(f"must be above 0, not {value}")
+    if not text.isdecimal() or int(text) == 0:
+        raise argparse.ArgumentTypeError(f"must be a number above 0, not '{text}'")
+    return int(text)
+
+
+def _seconds(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value <= 3600:
+        raise argparse.ArgumentTypeError(f"must be seconds from 0 to 3600, not '{text}'")
     return value

@@ -7,7 +7,7 @@ Azure, so loading them also puts them there.
 import os
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, MutableMapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -27,6 +27,7 @@ class AppConfig:
     app_dir: Path
     settings: Mapping[str, str]
     host_json: HostJson
+    warnings: tuple[str, ...] = ()
 
     def expand(self, text: str) -> str:
         """`text` with each `%Name%` replaced by the setting of that name.
@@ -45,17 +46,20 @@ class AppConfig:
         return _PLACEHOLDER.sub(value, text)
 
 
-def load_config(app_dir: Path) -> AppConfig:
-    """Read the app's settings and `host.json`, and put the settings into the environment where they are not yet.
+def load_config(app_dir: Path, environment: MutableMapping[str, str] = os.environ) -> AppConfig:
+    """Read the app's settings and `host.json`, and put the settings into `environment` where they are not yet.
 
     Raises `StartError` with file and position for anything malformed.
     """
     if not app_dir.is_dir():
         raise StartError(f"{app_dir} is not a folder (use --app to name the app's folder)")
     host_json = load_host_json(app_dir)
-    for name, value in _values(app_dir / FILE).items():
-        os.environ.setdefault(name, value)
-    return AppConfig(app_dir, dict(os.environ), host_json)
+    local = read_object(app_dir / FILE)
+    for name, value in _values(app_dir / FILE, local).items():
+        environment.setdefault(name, value)
+    unused = [key for key in local if key not in {"IsEncrypted", "Values"}]
+    warnings = host_json.warnings + tuple(f"{FILE}: {key} has no effect in this host" for key in unused)
+    return AppConfig(app_dir, dict(environment), host_json, warnings)
 
 
 def announce(port: int) -> None:
@@ -71,8 +75,7 @@ def wants_colour(stream: Any = None) -> bool:
     return bool(stream.isatty()) and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
 
 
-def _values(path: Path) -> Mapping[str, str]:
-    content = read_object(path)
+def _values(path: Path, content: Mapping[str, Any]) -> Mapping[str, str]:
     if content.get("IsEncrypted"):
         raise StartError(f'{path}: "IsEncrypted": true is not supported; decrypt it with `func settings decrypt`')
     values = content.get("Values", {})

@@ -4,12 +4,12 @@ The shape is that of `RpcHttp` in the Functions worker protocol, after the real 
 case, several values of one name joined by a comma, query parameters without a value left out, the body as bytes.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from aiohttp import web
 from azure_functions_runtime.bindings.datumdef import Datum
-from multidict import CIMultiDict, MultiMapping
+from multidict import CIMultiDict
 
 # They describe the connection or the framing, which are the server's, not the function's.
 _FRAMING: Final = frozenset({"connection", "content-length", "keep-alive", "transfer-encoding", "upgrade"})
@@ -21,9 +21,9 @@ def request_datum(request: web.BaseRequest, body: bytes, route_values: Mapping[s
         {
             "method": Datum(request.method, "string"),
             "url": Datum(f"{request.scheme}://{request.host}{request.raw_path}", "string"),
-            "headers": _texts({name.lower(): values for name, values in _joined(request.headers).items()}),
+            "headers": _texts(_joined((name.lower(), value) for name, value in request.headers.items())),
             "params": _texts(route_values),
-            "query": _texts({name: value for name, value in _joined(request.query).items() if value}),
+            "query": _texts({name: value for name, value in _joined(request.query.items()).items() if value}),
             "body": Datum(body, "bytes"),
         },
         "http",
@@ -53,9 +53,9 @@ def response_from(value: Datum | None) -> web.Response:
     return web.Response(status=status, body=_body(content["body"]), headers=headers)
 
 
-def _joined(pairs: MultiMapping[str]) -> dict[str, str]:
+def _joined(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
     joined: dict[str, str] = {}
-    for name, value in pairs.items():
+    for name, value in pairs:
         joined[name] = f"{joined[name]},{value}" if name in joined else value
     return joined
 

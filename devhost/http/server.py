@@ -5,6 +5,7 @@ import logging
 import os
 import socket
 from collections.abc import Iterable, Mapping
+from typing import Final
 
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
@@ -15,7 +16,8 @@ from devhost.http.problem import problem
 
 _log = logging.getLogger(__name__)
 
-DEFAULT_MAX_REQUEST_BYTES = 100 * 1024 * 1024
+DRAIN_SECONDS: Final = 25.0
+DEFAULT_MAX_REQUEST_BYTES: Final = 100 * 1024 * 1024
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -43,7 +45,7 @@ def listen(host: str, port: int) -> socket.socket:
 
 
 class HttpServer:
-    """Serves until stopped. `stop` ends accepting at once and lets requests in flight finish."""
+    """Answers on a listening socket from `start` to `stop`."""
 
     def __init__(
         self,
@@ -68,20 +70,15 @@ class HttpServer:
 
         if headers:
             app.on_response_prepare.append(add_headers)
-        self._runner = web.AppRunner(app, handle_signals=False, access_log=None, shutdown_timeout=1.0)
+        self._runner = web.AppRunner(app, handle_signals=False, access_log=None, shutdown_timeout=DRAIN_SECONDS)
 
     async def start(self) -> None:
         """Begin to answer."""
         await self._runner.setup()
         await web.SockSite(self._runner, self._listener).start()
 
-    async def stop_accepting(self) -> None:
-        """Close the listening socket; requests under way go on."""
-        for site in list(self._runner.sites):
-            await site.stop()
-
     async def stop(self) -> None:
-        """Close every connection."""
+        """Accept nothing more, let requests under way be answered (`DRAIN_SECONDS` at most), close every connection."""
         await self._runner.cleanup()
         self._listener.close()
 
@@ -111,6 +108,9 @@ def _problems(max_request_bytes: int) -> Middleware:
             return problem(405, f"this address takes {allowed}", headers={"Allow": allowed})
         except web.HTTPException as refused:
             return problem(refused.status, refused.text or refused.reason)
+        except ConnectionError:
+            # The client left; there is nobody to explain anything to.
+            raise
         except Exception:
             _log.exception("%s %s failed inside the host", request.method, request.path)
             return problem(500, "the host failed; its log has the cause")

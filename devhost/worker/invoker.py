@@ -1,34 +1,58 @@
 """The one way into the app: every trigger's call goes through here and leaves one line in the log.
 
-Wiring: trigger -> `Invoker` (adds durable clients, measures, logs, counts) -> `Worker` -> the app.
+Wiring: trigger -> `Invoker` (adds durable clients, bounds, measures, logs, counts) -> `Worker` -> the app.
 """
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
-from typing import Any
+from typing import Any, Protocol
 
 from azure_functions_runtime.bindings.datumdef import Datum
 
 from devhost.clock import Clock
-from devhost.worker.durable_client import DurableClientBinding
-from devhost.worker.model import FunctionMetadata, InvocationResult
-from devhost.worker.worker import Returned, Worker
+from devhost.worker.model import FunctionMetadata, InvocationError, InvocationResult
+from devhost.worker.tracebacks import app_frames
+from devhost.worker.worker import Returned
 
 _log = logging.getLogger(__name__)
 
-# Turns of orchestrators and entities are the engine's own steps: many to one piece of the app's work.
-_ENGINE_TRIGGERS = frozenset({"orchestrationTrigger", "entityTrigger"})
+
+class CallsFunctions(Protocol):
+    """What the invoker needs of the worker."""
+
+    async def invoke(
+        self,
+        function: FunctionMetadata,
+        inputs: Sequence[tuple[str, Datum]],
+        *,
+        metadata: Mapping[str, Datum],
+        trace_parent: str = "",
+    ) -> Returned:
+        """Call `function`; see `Worker.invoke`."""
+        ...
 
 
 class Invoker:
-    """An `Invoke` over the worker. Calls run to their end even when whoever asked for them is cancelled."""
+    """An `Invoke` over the worker. Calls run to their end even when whoever asked for them is cancelled.
 
-    def __init__(self, worker: Worker, clock: Clock, durable_client: DurableClientBinding | None = None) -> None:
+    `durable_client` gives the value of a `durableClient` binding. `timeout` is `host.json`'s `functionTimeout`: a call
+    that lasts longer has failed; an `async def` function is cancelled, a `def` function cannot be and goes on unheeded.
+    """
+
+    def __init__(
+        self,
+        worker: CallsFunctions,
+        clock: Clock,
+        *,
+        durable_client: Callable[[], str] | None = None,
+        timeout: timedelta | None = None,
+    ) -> None:
         self._worker = worker
         self._clock = clock
         self._durable_client = durable_client
+        self._timeout = timeout
         self._running: set[asyncio.Task[InvocationResult]] = set()
 
     @property
@@ -48,30 +72,33 @@ class Invoker:
         """Run `function` once; see `Invoke`."""
         inputs = [(function.trigger.name, trigger)]
         if self._durable_client is not None:
-            value = self._durable_client.value()
-            inputs += [(each.name, Datum(value, "string")) for each in function.inputs("durableClient")]
+            clients = function.inputs("durableClient")
+            inputs += [(each.name, Datum(self._durable_client(), "string")) for each in clients]
         # A task of its own gives the call its own context variables and keeps it whole when the caller goes away.
         task = asyncio.create_task(self._run(function, inputs, metadata or {}, trace_parent, reason))
         self._running.add(task)
         task.add_done_callback(self._running.discard)
         return await asyncio.shield(task)
 
-    async def drain(self, within: float) -> int:
-        """Wait up to `within` seconds until no call runs; how many still do."""
-        if self._running:
-            await asyncio.wait(self._running, timeout=within)
-        return len(self._running)
+    async def drain(self) -> None:
+        """Wait until no call runs."""
+        while self._running:
+            await asyncio.wait(self._running)
 
     async def _run(
         self,
         function: FunctionMetadata,
-        inputs: list[tuple[str, Datum]],
+        inputs: Sequence[tuple[str, Datum]],
         metadata: Mapping[str, Datum],
         trace_parent: str,
         reason: str,
     ) -> InvocationResult:
         started = self._clock.now()
-        returned = await self._worker.invoke(function, inputs, metadata=metadata, trace_parent=trace_parent)
+        call = self._worker.invoke(function, inputs, metadata=metadata, trace_parent=trace_parent)
+        if self._timeout is None:
+            returned = await call
+        else:
+            returned = await self._bounded(asyncio.create_task(call), function, self._timeout)
         result = InvocationResult(
             returned.invocation_id,
             returned.return_value,
@@ -79,31 +106,33 @@ class Invoker:
             returned.error,
             self._clock.now() - started,
         )
-        self._report(function, returned, result.duration, reason)
+        _report(function, result, reason)
         return result
 
-    @staticmethod
-    def _report(function: FunctionMetadata, returned: Returned, duration: timedelta, reason: str) -> None:
-        error = returned.error
-        level = _level(function, failed=error is not None)
-        if not _log.isEnabledFor(level):
-            return
-        milliseconds = duration.total_seconds() * 1000
-        outcome = "ok" if error is None else f"failed: {error}"
-        why = f" ({reason})" if reason else ""
-        fields: dict[str, Any] = {
-            "function": function.name,
-            "reason": reason,
-            "succeeded": error is None,
-            "duration_ms": round(milliseconds, 3),
-            "invocation_id": returned.invocation_id,
-        }
-        _log.log(level, "%s%s %s in %.0f ms", function.name, why, outcome, milliseconds, extra=fields)
-        if error is not None and error.traceback:
-            _log.log(level, "%s", error.traceback.rstrip(), extra={"invocation_id": returned.invocation_id})
+    async def _bounded(self, call: asyncio.Task[Returned], function: FunctionMetadata, longest: timedelta) -> Returned:
+        limit = asyncio.create_task(self._clock.sleep_until(self._clock.now() + longest))
+        await asyncio.wait({call, limit}, return_when=asyncio.FIRST_COMPLETED)
+        limit.cancel()
+        if call.done():
+            return call.result()
+        call.cancel()
+        message = f"Timeout value of {longest} was exceeded by function: {function.name}"
+        return Returned("", None, {}, InvocationError("FunctionTimeoutException", message, ""))
 
 
-def _level(function: FunctionMetadata, *, failed: bool) -> int:
-    if failed:
-        return logging.ERROR
-    return logging.DEBUG if function.trigger.type in _ENGINE_TRIGGERS else logging.INFO
+def _report(function: FunctionMetadata, result: InvocationResult, reason: str) -> None:
+    milliseconds = result.duration.total_seconds() * 1000
+    error = result.error
+    fields: dict[str, Any] = {
+        "function": function.name,
+        "reason": reason,
+        "succeeded": result.succeeded,
+        "duration_ms": round(milliseconds, 3),
+        "invocation_id": result.invocation_id,
+    }
+    level = logging.INFO if error is None else logging.ERROR
+    outcome = "ok" if error is None else f"FAILED: {error}"
+    why = f" ({reason})" if reason else ""
+    _log.log(level, "%s%s: %s in %.0f ms", function.name, why, outcome, milliseconds, extra=fields)
+    if error is not None and error.traceback:
+        _log.log(level, "%s", app_frames(error.traceback), extra={"invocation_id": result.invocation_id})

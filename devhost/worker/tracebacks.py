@@ -5,6 +5,7 @@ import re
 from devhost.worker.model import InvocationError
 
 _HEADER = "Traceback (most recent call last):\n"
+_LIBRARY_FRAME = re.compile(r'^  File "[^"\n]*[/\\]azure_functions_runtime[/\\][^\n]*\n(?:    [^\n]*\n)*', re.MULTILINE)
 _FIRST_LINE = re.compile(r"^(?P<type>[A-Za-z_][\w.<>]*)(?:: (?P<message>.*))?\Z", re.DOTALL)
 
 
@@ -23,3 +24,8 @@ def error_from(representation: str, traceback: str) -> InvocationError:
             return InvocationError(name, found["message"] or "", traceback)
     name, _, _ = representation.partition("(")
     return InvocationError(name if name.isidentifier() else "Exception", representation, traceback)
+
+
+def app_frames(traceback: str) -> str:
+    """`traceback` without the frames of the worker library, which every call of the app passes through."""
+    return _LIBRARY_FRAME.sub("", traceback).rstrip()

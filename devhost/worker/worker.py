@@ -88,11 +88,9 @@ class Worker:
             return Returned(invocation_id, None, {}, error_from(error or "", traceback or ""))
         return Returned(invocation_id, value, dict(outputs), None)
 
-    async def close(self, within: float) -> bool:
-        """Stop the thread pool; False when a `def` function still holds a thread after `within` seconds."""
-        stopping = asyncio.get_running_loop().run_in_executor(None, runtime.stop_threadpool_executor)
-        done, _ = await asyncio.wait([stopping], timeout=within)
-        return bool(done)
+    async def close(self) -> None:
+        """Stop the thread pool once every `def` function has come back."""
+        await asyncio.get_running_loop().run_in_executor(None, runtime.stop_threadpool_executor)
 
 
 def _enter(app_dir: Path) -> None:

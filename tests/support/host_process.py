@@ -28,7 +28,7 @@ class HostProcess:
     """`python -m devhost` on a free port, with exactly the environment given (plus what Python needs to start).
 
     `async with HostProcess(app, state_dir=tmp_path / "state") as host:` waits until it is ready, and interrupts it at
-    the end. Next to `state_dir` lie the ready file and the log. Use the same directory again to start from what was left.
+    the end. Next to `state_dir` lie the ready file and the log. Use the directory again to start from what was left.
     """
 
     def __init__(
