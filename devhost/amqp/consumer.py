@@ -1,0 +1,132 @@
+"""A client receives: what its credit asks for is fetched from the broker, and what it decides is done there.
+
+Nothing is fetched beyond the credit, nor while the client does not read. A detached link leaves its unsettled messages
+locked until their locks end, as the service does.
+"""
+
+import asyncio
+import logging
+from dataclasses import dataclass
+from uuid import UUID
+
+from devhost.amqp.conditions import EXPECTED, terms_of
+from devhost.amqp.connection import AmqpConnection
+from devhost.amqp.engine_links import Outcome, OutcomeKind, OutgoingLink
+from devhost.amqp.messages import encode_delivery
+from devhost.amqp.settlement import apply_outcome
+from devhost.broker.broker import Broker
+from devhost.broker.model import Delivery, ReceiveMode, SessionLock
+
+_log = logging.getLogger("devhost.amqp")
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where a consumer's messages come from."""
+
+    entity: str
+    mode: ReceiveMode
+    session: SessionLock | None = None
+
+
+class ConsumerLink:
+    """Serves one attached receiver of a client."""
+
+    def __init__(self, broker: Broker, connection: AmqpConnection, link: OutgoingLink, source: Source) -> None:
+        self._broker = broker
+        self._connection = connection
+        self._link = link
+        self._source = source
+        self._tokens: dict[int, UUID] = {}
+        self._fetching: asyncio.Task[None] | None = None
+        self._asked = 0
+        self._window = connection.limits.fetch_messages
+
+    def start(self) -> None:
+        """Serve the link, which has been opened."""
+        self._link.handler = self
+        self.on_credit()
+
+    def on_credit(self) -> None:
+        """Fetch as much as the client now wants, or stop."""
+        credit = self._link.credit
+        if credit == 0 or self._link.draining:
+            self._stop_fetching()
+        elif self._fetching is None:
+            self._fetching = asyncio.create_task(self._fetch())
+        elif credit < self._asked:
+            # What is being waited for must not be more than the client still wants.
+            self._fetching.cancel()
+            self._fetching = asyncio.create_task(self._fetch(after=self._fetching))
+
+    def on_outcome(self, key: int, outcome: Outcome, *, settled: bool) -> None:
+        """Do what the client decided about a message."""
+        token = self._tokens.pop(key, None)
+        if token is not None:
+            self._connection.spawn(self._settle(key, token, outcome, answer=not settled))
+
+    def on_detached(self) -> None:
+        """Stop fetching; what the client holds stays locked."""
+        self._tokens.clear()
+        if self._fetching is not None:
+            self._fetching.cancel()
+            self._fetching = None
+
+    def _stop_fetching(self) -> None:
+        if self._fetching is not None:
+            self._fetching.cancel()
+            self._fetching.add_done_callback(lambda _task: self._drain())
+            self._fetching = None
+        else:
+            self._drain()
+
+    def _drain(self) -> None:
+        if self._link.draining:
+            self._link.drained()
+
+    async def _fetch(self, after: asyncio.Task[None] | None = None) -> None:
+        if after is not None:
+            await asyncio.wait((after,))
+        try:
+            while (credit := self._link.credit) > 0 and not self._link.draining:
+                self._asked = min(credit, self._window)
+                await self._connection.writable()
+                deliveries = await self._broker.receive(
+                    self._source.entity,
+                    max_messages=self._asked,
+                    mode=self._source.mode,
+                    session=self._source.session,
+                )
+                self._send(deliveries)
+        except Exception as error:
+            if not isinstance(error, EXPECTED):
+                _log.exception("receiving from %s failed", self._source.entity)
+            self._link.refuse(terms_of(error).condition, str(error))
+        finally:
+            if self._fetching is asyncio.current_task():
+                self._fetching = None
+
+    def _send(self, deliveries: list[Delivery]) -> None:
+        largest = 1
+        for delivery in deliveries:
+            payload = encode_delivery(delivery)
+            largest = max(largest, len(payload))
+            token = delivery.lock_token
+            tag = token.bytes_le if token is not None else delivery.sequence_number.to_bytes(8)
+            key = self._link.send(tag, payload, settled=token is None)
+            if key is not None and token is not None:
+                self._tokens[key] = token
+        limits = self._connection.limits
+        self._window = max(1, min(limits.fetch_messages, limits.max_output_bytes // largest))
+
+    async def _settle(self, key: int, token: UUID, outcome: Outcome, *, answer: bool) -> None:
+        try:
+            await apply_outcome(self._broker, self._source.entity, token, outcome, self._source.session)
+        except Exception as error:
+            if not isinstance(error, EXPECTED):
+                _log.exception("settling a message of %s failed", self._source.entity)
+            if answer:
+                self._link.settle_rejected(key, terms_of(error).condition, str(error))
+                return
+            _log.info("a message of %s was not settled: %s", self._source.entity, error)
+        self._link.settle(key, outcome.kind if answer else OutcomeKind.ACCEPTED)

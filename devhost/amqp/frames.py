@@ -1,0 +1,140 @@
+"""What Proton does not tell: the message format of each transfer, read off the frames on their way in.
+
+Proton's engine drops a transfer's `message-format`, which is the only thing that tells a batch from a message. The
+formats of a link's deliveries are kept in the order of their first frames; the link takes one per finished delivery.
+Anything malformed is left for Proton to refuse. Source: OASIS AMQP 1.0, parts 2.3 (framing) and 2.7 (performatives).
+"""
+
+import struct
+from collections import deque
+from dataclasses import dataclass, field
+
+from devhost.amqp.decoding import decode
+from devhost.amqp.values import CodecError, Described
+
+_PROTOCOL_HEADER = 8
+_FRAME_HEADER = struct.Struct(">IBB")
+_MAX_FRAME = 1024 * 1024
+_ATTACH, _TRANSFER, _DETACH, _END = 0x12, 0x14, 0x16, 0x17
+_ATTACH_START = bytes((0x00, 0x53, _ATTACH))
+#: Enough of a transfer frame to hold the fields before the payload: a delivery tag has at most 32 bytes.
+_TRANSFER_HEAD = 128
+
+
+@dataclass(slots=True)
+class _Link:
+    formats: deque[int]
+    unfinished: bool = False
+
+
+@dataclass(slots=True)
+class TransferFormats:
+    """Fed with every byte of the AMQP layer, before Proton is."""
+
+    _skip: int = _PROTOCOL_HEADER
+    _head: bytearray = field(default_factory=bytearray)
+    _by_handle: dict[tuple[int, int], _Link] = field(default_factory=dict)
+    _by_name: dict[str, deque[int]] = field(default_factory=dict)
+    _broken: bool = False
+
+    def feed(self, data: bytes) -> None:
+        """Read on; frames may be cut anywhere."""
+        at, size = 0, len(data)
+        while at < size and not self._broken:
+            if self._skip:
+                step = min(self._skip, size - at)
+                self._skip -= step
+                at += step
+                continue
+            at += self._take_head(data, at)
+
+    def take(self, link_name: str) -> int:
+        """The format of the next finished delivery on the link of this name; 0 is a plain message."""
+        formats = self._by_name.get(link_name)
+        return formats.popleft() if formats else 0
+
+    def forget(self, link_name: str) -> None:
+        """The link is gone."""
+        self._by_name.pop(link_name, None)
+
+    def _take_head(self, data: bytes, at: int) -> int:
+        """Collect the head of one frame and, once it is there, note it; returns the bytes used."""
+        wanted = self._wanted()
+        piece = data[at : at + wanted - len(self._head)]
+        self._head += piece
+        if len(self._head) == wanted == self._wanted():
+            size, offset, kind = _FRAME_HEADER.unpack_from(self._head)
+            self._skip = size - wanted
+            if kind == 0:
+                self._note(bytes(self._head), offset * 4)
+            self._head = bytearray()
+        return len(piece)
+
+    def _wanted(self) -> int:
+        """How much of the frame must be seen, as far as can be told from what was."""
+        head = self._head
+        if len(head) < 8:
+            return 8
+        size = int.from_bytes(head[:4])
+        if not 8 <= size <= _MAX_FRAME:
+            self._broken = True
+            return len(head)
+        start = min(size, _TRANSFER_HEAD)
+        return size if len(head) >= start and head[8:11] == _ATTACH_START else start
+
+    def _note(self, head: bytes, at: int) -> None:
+        if self._broken or head[at : at + 2] != b"\x00\x53":
+            return
+        code = head[at + 2]
+        channel = int.from_bytes(head[6:8])
+        try:
+            if code == _TRANSFER:
+                self._note_transfer(channel, head, at + 3)
+            elif code == _ATTACH:
+                self._note_attach(channel, head, at)
+            elif code == _DETACH:
+                handle, _ = decode(head, _first_field(head, at + 3))
+                self._drop(channel, handle)
+            elif code == _END:
+                for known_channel, known_handle in list(self._by_handle):
+                    if known_channel == channel:
+                        self._drop(channel, known_handle)
+        except (CodecError, IndexError):
+            self._broken = True
+
+    def _note_attach(self, channel: int, head: bytes, at: int) -> None:
+        attach, _ = decode(head, at)
+        if not isinstance(attach, Described) or not isinstance(attach.value, list) or len(attach.value) < 3:
+            return
+        name, handle, receives = attach.value[:3]
+        if isinstance(name, str) and isinstance(handle, int) and not receives:
+            formats = self._by_name.setdefault(name, deque())
+            self._by_handle[channel, handle] = _Link(formats)
+
+    def _note_transfer(self, channel: int, head: bytes, at: int) -> None:
+        at = _first_field(head, at)
+        count = head[at - 1]
+        fields: list[object] = [None] * 10
+        for place in range(min(count, 10)):
+            fields[place], at = decode(head, at)
+        handle, _, _, message_format, _, more, _, _, _, aborted = fields
+        link = self._by_handle.get((channel, handle)) if isinstance(handle, int) else None
+        if link is None:
+            return
+        if not link.unfinished:
+            link.formats.append(message_format if isinstance(message_format, int) else 0)
+        link.unfinished = bool(more) and not aborted
+
+    def _drop(self, channel: int, handle: object) -> None:
+        link = self._by_handle.pop((channel, handle), None) if isinstance(handle, int) else None
+        if link is not None and link.unfinished and link.formats:
+            link.formats.pop()
+
+
+def _first_field(head: bytes, at: int) -> int:
+    """Where the first field of the list at `at` starts; the byte before it is (the low byte of) the count."""
+    if head[at] == 0xC0:
+        return at + 3
+    if head[at] == 0xD0:
+        return at + 9
+    raise CodecError("a performative must be a list")

@@ -1,0 +1,194 @@
+"""Requests and responses over a pair of links: `<entity>/$management` and `$cbs`.
+
+A request's `operation` picks a handler from a table; its answer goes out on the link whose address the request gave as
+`reply-to`. Requests of one link are served concurrently. Source: AMQP Management working draft and Service Bus's
+"request-response-based operations".
+"""
+
+import asyncio
+import logging
+from collections.abc import Mapping
+
+from devhost.amqp import sections
+from devhost.amqp.addresses import Node, NodeKind
+from devhost.amqp.conditions import EXPECTED, NOT_IMPLEMENTED, AmqpError, terms_of
+from devhost.amqp.connection import AmqpConnection
+from devhost.amqp.engine_links import IncomingLink, Outcome, OutcomeKind, OutgoingLink, Pointer
+from devhost.amqp.operations import Operation, Reply, Request
+from devhost.amqp.operations_messages import MESSAGE_OPERATIONS
+from devhost.amqp.operations_rules import RULE_OPERATIONS
+from devhost.amqp.operations_sessions import SESSION_OPERATIONS
+from devhost.amqp.sessions import HeldSessions
+from devhost.amqp.values import CodecError, Symbol, Typed
+from devhost.broker.broker import Broker
+
+_log = logging.getLogger("devhost.amqp")
+
+MANAGEMENT_OPERATIONS: Mapping[str, Operation] = {**MESSAGE_OPERATIONS, **SESSION_OPERATIONS, **RULE_OPERATIONS}
+_SERVER_TIMEOUT = "com.microsoft:server-timeout"
+_TRACKING_ID = "com.microsoft:tracking-id"
+
+
+async def _put_token(_request: Request) -> Reply:
+    """Any token will do: whoever reaches the listener is trusted."""
+    return Reply()
+
+
+CLAIMS_OPERATIONS: Mapping[str, Operation] = {"put-token": _put_token}
+
+
+class ResponseRoutes:
+    """The links of one connection that responses can go out on."""
+
+    def __init__(self) -> None:
+        self._links: list[ResponseLink] = []
+
+    def add(self, link: "ResponseLink") -> None:
+        """A response link was attached."""
+        self._links.append(link)
+
+    def remove(self, link: "ResponseLink") -> None:
+        """A response link is gone."""
+        self._links.remove(link)
+
+    def find(self, reply_to: object, node: Node) -> "ResponseLink | None":
+        """The link a request wants its answer on: by its target address, its name, or else the node's latest."""
+        for link in reversed(self._links):
+            if reply_to is not None and reply_to in link.names and link.node == node:
+                return link
+        return next((link for link in reversed(self._links) if link.node == node), None)
+
+
+class ResponseLink:
+    """The client's receiving half of the pair."""
+
+    def __init__(self, link: OutgoingLink, node: Node, routes: ResponseRoutes) -> None:
+        self.node = node
+        self.names = frozenset((link.name, link.target_address))
+        self._link = link
+        self._routes = routes
+        self._sent = 0
+
+    def start(self) -> None:
+        """Answer the attach."""
+        self._link.handler = self
+        self._link.open()
+        self._routes.add(self)
+
+    def send(self, payload: bytes) -> None:
+        """Send a response; Proton keeps it until the client gives credit."""
+        self._sent += 1
+        self._link.send(self._sent.to_bytes(4), payload, settled=self._link.presettled)
+
+    def on_credit(self) -> None:
+        """Responses wait in the link by themselves."""
+        if self._link.draining:
+            self._link.drained()
+
+    def on_outcome(self, key: int, outcome: Outcome, *, settled: bool) -> None:
+        """The client has the response."""
+        del outcome, settled
+        self._link.settle(key, OutcomeKind.ACCEPTED)
+
+    def on_detached(self) -> None:
+        """No more responses this way."""
+        self._routes.remove(self)
+
+
+class RequestLink:
+    """The client's sending half of the pair."""
+
+    def __init__(
+        self,
+        broker: Broker,
+        connection: AmqpConnection,
+        link: IncomingLink,
+        node: Node,
+        held: HeldSessions,
+        routes: ResponseRoutes,
+    ) -> None:
+        self._broker = broker
+        self._connection = connection
+        self._link = link
+        self._node = node
+        self._held = held
+        self._routes = routes
+        self._claims = node.kind is NodeKind.CLAIMS
+        self._operations = CLAIMS_OPERATIONS if self._claims else MANAGEMENT_OPERATIONS
+
+    def start(self) -> None:
+        """Answer the attach and let requests come."""
+        self._link.handler = self
+        self._link.open(max_message_size=self._connection.limits.max_message_bytes)
+        self._link.add_credit(self._connection.limits.link_credit)
+
+    def on_payload(self, delivery: Pointer, payload: bytes, size: int, message_format: int) -> None:
+        """Serve a request."""
+        del message_format
+        self._link.accept(delivery)
+        self._link.add_credit(1)
+        self._connection.admit(size)
+        self._connection.spawn(self._serve(payload, size))
+
+    def on_detached(self) -> None:
+        """Requests under way are answered as long as there is a link for responses."""
+
+    async def _serve(self, payload: bytes, size: int) -> None:
+        try:
+            await self._respond(sections.split(payload))
+        except CodecError as error:
+            _log.warning("a request of %s cannot be read: %s", self._connection.peer, error)
+        finally:
+            self._connection.release(size)
+
+    async def _respond(self, found: sections.Sections) -> None:
+        properties = sections.list_items(found.properties)
+        applied = {str(key): value for key, value, _ in sections.map_entries(found.application_properties)}
+        operation = str(applied.get("operation"))
+        body = sections.value_body(found.body)
+        request = Request(
+            broker=self._broker,
+            held=self._held,
+            entity=self._node.entity,
+            body={str(key): value for key, value in body.items()} if isinstance(body, dict) else {},
+        )
+        reply = await self._reply(operation, request, applied.get(_SERVER_TIMEOUT))
+        reply_to = properties[4] if len(properties) > 4 else None
+        link = self._routes.find(reply_to, self._node)
+        if link is None:
+            _log.warning("no link for the response to %s of %s", operation, self._connection.peer)
+            return
+        link.send(self._encode(reply, sections.first_item(found.properties), applied.get(_TRACKING_ID)))
+
+    async def _reply(self, name: str, request: Request, server_timeout: object) -> Reply:
+        seconds = server_timeout / 1000 if isinstance(server_timeout, int) and server_timeout > 0 else None
+        try:
+            operation = self._operation(name)
+            async with asyncio.timeout(seconds):
+                return await operation(request)
+        except Exception as error:
+            if not isinstance(error, EXPECTED):
+                _log.exception("%s on %s failed", name, request.entity)
+                error = AmqpError("amqp:internal-error", f"{name} failed", 500)
+            terms = terms_of(error)
+            return Reply(terms.status, None, str(error) or type(error).__name__, terms.condition)
+
+    def _operation(self, name: str) -> Operation:
+        operation = self._operations.get(name)
+        if operation is None:
+            raise AmqpError(NOT_IMPLEMENTED, f"the operation {name!r} is not supported", 501)
+        return operation
+
+    def _encode(self, reply: Reply, correlation_id: bytes, tracking_id: object) -> bytes:
+        status, description = (
+            ("status-code", "status-description") if self._claims else ("statusCode", "statusDescription")
+        )
+        applied: dict[str, object] = {status: Typed("int", reply.status), description: reply.description}
+        if reply.condition is not None:
+            applied["error-condition" if self._claims else "errorCondition"] = Symbol(reply.condition)
+        if isinstance(tracking_id, str):
+            applied[_TRACKING_ID] = tracking_id
+        null = b"\x40"
+        return sections.encode_value_message(
+            reply.body, properties=[null, null, null, null, null, correlation_id], application_properties=applied
+        )
