@@ -88,7 +88,7 @@ class TimerTrigger:
         self, status: TimerStatus, *, reason: str, past_due: bool = False, unscheduled: bool = False
     ) -> TimerStatus:
         invoked = self._clock.now()
-        datum = timer_datum(self._schedule, status if self._store else None, past_due=past_due)
+        datum = timer_datum(is_cron=self._schedule.is_cron, status=status if self._store else None, past_due=past_due)
 
         async def call() -> InvocationResult:
             return await self._invoke(self._function, datum, reason=reason)
@@ -112,9 +112,9 @@ class TimerTrigger:
             self._store.put(self.name, status)
 
 
-def timer_datum(schedule: Schedule, status: TimerStatus | None, *, past_due: bool) -> Datum:
+def timer_datum(*, is_cron: bool, status: TimerStatus | None, past_due: bool) -> Datum:
     """The trigger's value as the Functions host serialises its TimerInfo (read by `azure/functions/timer.py`)."""
-    info: dict[str, object] = {"Schedule": {"AdjustForDST": schedule.is_cron}, "ScheduleStatus": None}
+    info: dict[str, object] = {"Schedule": {"AdjustForDST": is_cron}, "ScheduleStatus": None}
     if status is not None:
         info["ScheduleStatus"] = {
             "Last": write_datetime(status.last) if status.last else _NEVER,
