@@ -19,6 +19,8 @@ from typing import Self
 import azure_functions_runtime as runtime
 from azure_functions_runtime.bindings.datumdef import Datum
 from azure_functions_runtime.native_invocation import invocation_request_native
+from azure_functions_runtime.utils.app_setting_manager import get_app_setting
+from azure_functions_runtime.utils.constants import PYTHON_SCRIPT_FILE_NAME, PYTHON_SCRIPT_FILE_NAME_DEFAULT
 
 from devhost.worker import protos
 from devhost.worker.indexing import IndexingError, functions_from
@@ -114,7 +116,7 @@ async def _init(app_dir: Path) -> None:
 
 async def _indexed(app_dir: Path) -> Sequence[protos.RpcFunctionMetadata]:
     response: protos.FunctionMetadataResponse = await runtime.functions_metadata_request(None)
-    indexed = response.function_metadata_results
-    if indexed is None:
-        raise IndexingError(f"no functions in {app_dir}: it has no function_app.py, or the app in it declares none")
-    return indexed
+    script = app_dir / str(get_app_setting(PYTHON_SCRIPT_FILE_NAME, PYTHON_SCRIPT_FILE_NAME_DEFAULT))
+    if response.function_metadata_results is None and not script.exists():
+        raise IndexingError(f"there is no {script.name} in {app_dir}")
+    return response.function_metadata_results or ()

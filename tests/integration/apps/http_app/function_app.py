@@ -115,7 +115,16 @@ async def slow(req: func.HttpRequest) -> str:
 
 @app.route(route="slow-thread/{seconds:float}")
 def slow_thread(req: func.HttpRequest) -> str:
+    logging.getLogger("app").info("slow_thread began")
     time.sleep(float(req.route_params["seconds"]))
+    return "done"
+
+
+@app.route(route="blocking/{seconds:float}")
+async def blocking(req: func.HttpRequest) -> str:
+    """Holds the event loop, as an app must not."""
+    logging.getLogger("app").info("blocking began")
+    time.sleep(float(req.route_params["seconds"]))  # noqa: ASYNC251
     return "done"
 
 
