@@ -15,6 +15,7 @@ machine's clock; when it rings is not.
 """
 
 import asyncio
+import itertools
 import logging
 import threading
 from collections.abc import Callable, Iterator
@@ -31,7 +32,7 @@ from google.protobuf import timestamp_pb2
 
 from devhost.clock import Clock
 from devhost.taskhub.alarms import Alarms
-from devhost.taskhub.endpoint import CallContext
+from devhost.taskhub.endpoint import CallContext, Refused
 
 _UNLIMITED_HISTORY: Final = 2**31
 _FINISHED: Final = (
@@ -291,7 +292,7 @@ class LoopBackend(InMemoryOrchestrationBackend):
     async def wait_for(self, request: pb.GetInstanceRequest, *, finished: bool) -> pb.GetInstanceResponse:
         """The instance once it has started, or finished; one that does not exist yet is waited for.
 
-        There is no time limit: the caller's own deadline cancels the wait.
+        There is no time limit: the caller's own deadline cancels the wait. Raises `Refused` when the hub stops.
         """
         while not self._has_come(self._instances.get(request.instanceId), finished=finished):
             waiter = (finished, asyncio.get_running_loop().create_future())
@@ -304,6 +305,12 @@ class LoopBackend(InMemoryOrchestrationBackend):
                 if not waiters:
                     self._waiters.pop(request.instanceId, None)
         return self._build_instance_response(self._instances[request.instanceId], request.getInputsAndOutputs)
+
+    def end_waits(self) -> None:
+        """Turn down every waiting call, because the hub stops."""
+        for _, waiter in itertools.chain.from_iterable(self._waiters.values()):
+            if not waiter.done():
+                waiter.set_exception(Refused(grpc.StatusCode.UNAVAILABLE, "the task hub stops"))
 
     def _has_come(self, instance: OrchestrationInstance | None, *, finished: bool) -> bool:
         if instance is None:

@@ -14,7 +14,6 @@ from collections.abc import Iterable
 from typing import Any, Final
 
 from azure_functions_runtime.bindings.datumdef import Datum
-from durabletask.entities import EntityInstanceId
 from durabletask.internal import helpers
 from durabletask.internal import orchestrator_service_pb2 as pb
 from google.protobuf.message import DecodeError, Message
@@ -95,7 +94,7 @@ class DurableExecutor:
 
     async def entity(self, request: pb.EntityBatchRequest) -> pb.EntityBatchResult:
         """Run a batch of operations of one entity."""
-        name = EntityInstanceId.parse(request.instanceId).entity
+        name = request.instanceId.removeprefix("@").partition("@")[0]
         function = self._entities.find(name)
         if function is None:
             return _failed_batch(request, _unknown("entity", name, self._entities.names))
@@ -176,9 +175,9 @@ def _json_text(value: Datum | None) -> StringValue | None:
 
 def _as_json(value: Any) -> str:
     """Text that is JSON already stays as it is, as the Durable extension has it; anything else becomes JSON."""
-    text = value.decode() if isinstance(value, bytes) else value
+    text = value.decode(errors="replace") if isinstance(value, bytes) else value
     if not isinstance(text, str):
-        return json.dumps(text)
+        return json.dumps(text, default=str)
     try:
         json.loads(text)
     except ValueError:

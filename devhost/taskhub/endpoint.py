@@ -68,7 +68,7 @@ class Waits(Protocol):
     """The two calls that wait, which must not hold anything up while they do."""
 
     async def wait_for(self, request: pb.GetInstanceRequest, *, finished: bool) -> pb.GetInstanceResponse:
-        """The instance once it has started, or once it has finished."""
+        """The instance once it has started, or once it has finished. May raise `Refused`."""
         ...
 
 
@@ -104,8 +104,8 @@ class Endpoint:
         await self._server.start()
 
     async def stop(self) -> None:
-        """Stop answering; calls that wait are cut off."""
-        await self._server.stop(grace=None)
+        """Take no more calls, and let those that are being answered finish within a second."""
+        await self._server.stop(grace=1.0)
 
 
 def _servicer(service: Waits) -> stubs.TaskHubSidecarServiceServicer:
@@ -136,8 +136,11 @@ def _call(method: Callable[[Any, CallContext], Any]) -> Callable[[Any, Any], Awa
 
 
 def _wait(service: Waits, *, finished: bool) -> Callable[[Any, Any], Awaitable[Any]]:
-    async def handle(request: pb.GetInstanceRequest, _: Any) -> pb.GetInstanceResponse:
-        return await service.wait_for(request, finished=finished)
+    async def handle(request: pb.GetInstanceRequest, context: Any) -> Any:
+        try:
+            return await service.wait_for(request, finished=finished)
+        except Refused as refused:
+            return await context.abort(refused.code, refused.details)
 
     return handle
 

@@ -93,6 +93,7 @@ class InMemoryTaskHub:
             for task in self._running:
                 task.cancel()
             await asyncio.gather(*self._running, return_exceptions=True)
+            self._backend.end_waits()
             await self._alarms.stop()
             await self._endpoint.stop()
 
