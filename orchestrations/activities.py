@@ -3,7 +3,6 @@
 from collections import defaultdict
 
 import azure.durable_functions as df
-from pydantic import JsonValue
 
 from orchestrations.calls import Dispatch, Dispatched, Rejection, RunUpdate
 from shared import names
@@ -22,13 +21,13 @@ def orchestration_activities(resources: Resources) -> df.Blueprint:
 
     @blueprint.function_name(names.ACTIVITY_DISPATCH_AGENTS)
     @blueprint.activity_trigger(input_name="dispatch", activity=names.ACTIVITY_DISPATCH_AGENTS)
-    async def dispatch_agents(dispatch: dict[str, JsonValue]) -> dict[str, JsonValue]:
+    async def dispatch_agents(dispatch: object) -> object:
         dispatched = await send_tasks(Dispatch.model_validate(dispatch), resources)
         return dispatched.model_dump(mode="json")
 
     @blueprint.function_name(names.ACTIVITY_RECORD_RUN)
     @blueprint.activity_trigger(input_name="update", activity=names.ACTIVITY_RECORD_RUN)
-    async def record_run(update: dict[str, JsonValue]) -> None:
+    async def record_run(update: object) -> None:
         moved = RunUpdate.model_validate(update)
         await resources.store.advance_run(moved.task_id, moved.status, now=resources.clock.now(), result=moved.result)
 
