@@ -6,6 +6,7 @@ import logging
 import os
 import time
 from pathlib import Path
+from typing import cast
 
 import azure.functions as func
 
@@ -101,8 +102,13 @@ async def leave(req: func.HttpRequest) -> str:
     raise SystemExit(3)
 
 
-@app.route(route="bad-header")
-async def bad_header(req: func.HttpRequest) -> func.HttpResponse:
+@app.route(route="nothing-returned")
+async def nothing_returned(req: func.HttpRequest) -> str:
+    return cast(str, None)
+
+
+@app.route(route="bad-status")
+async def bad_status(req: func.HttpRequest) -> func.HttpResponse:
     return func.HttpResponse("x", status_code=99)
 
 
@@ -134,6 +140,7 @@ async def where(req: func.HttpRequest, context: func.Context) -> func.HttpRespon
         {
             "cwd": str(Path.cwd()),
             "setting": os.environ.get("FROM_LOCAL_SETTINGS"),
+            "both": os.environ.get("FROM_BOTH"),
             "hostname": os.environ.get("WEBSITE_HOSTNAME"),
             "environment": os.environ.get("AZURE_FUNCTIONS_ENVIRONMENT"),
             "function": context.function_name,
