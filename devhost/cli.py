@@ -51,6 +51,12 @@ def parse_arguments(arguments: Sequence[str]) -> argparse.Namespace:
         metavar="SECONDS",
         help="how long the offline model at /v1 thinks (default: 0)",
     )
+    add(
+        "--servicebus-config",
+        type=Path,
+        metavar="PATH",
+        help="queues and topics to serve (default: infra/servicebus.json of the app, else those of its triggers)",
+    )
     add("--ready-file", type=Path, metavar="PATH", help="write url, pid and keys folder there as JSON once ready")
     add("--json-logs", action="store_true", help="log one JSON object a line")
     add("--verbose", action="store_true", help="log what libraries and the engine do as well")
@@ -65,10 +71,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         app_dir=chosen.app.resolve(),
         host=chosen.host,
         port=chosen.port,
-        state_dir=chosen.state_dir.resolve() if chosen.state_dir else None,
+        state_dir=_resolved(chosen.state_dir),
         max_request_bytes=chosen.max_request_bytes,
         offline_model_delay=timedelta(seconds=chosen.offline_model_delay),
-        ready_file=chosen.ready_file.resolve() if chosen.ready_file else None,
+        topology_file=_resolved(chosen.servicebus_config),
+        ready_file=_resolved(chosen.ready_file),
+        verbose=chosen.verbose,
     )
     return asyncio.run(_serve(options))
 
@@ -116,6 +124,11 @@ def _stop_on_signals() -> asyncio.Event:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, interrupted)
     return stop
+
+
+def _resolved(path: Path | None) -> Path | None:
+    """Absolute, because the host makes the app's folder the current one."""
+    return path.resolve() if path else None
 
 
 def _port(text: str) -> int:

@@ -29,6 +29,11 @@ class AppConfig:
     host_json: HostJson
     warnings: tuple[str, ...] = ()
 
+    def disables(self, function: str) -> bool:
+        """Whether the setting `AzureWebJobs.<function>.Disabled` is true; `__` may stand for each dot, as on Linux."""
+        names = (f"AzureWebJobs.{function}.Disabled", f"AzureWebJobs__{function}__Disabled")
+        return any(self.settings.get(name, "").lower() in {"true", "1"} for name in names)
+
     def expand(self, text: str) -> str:
         """`text` with each `%Name%` replaced by the setting of that name.
 

@@ -26,12 +26,14 @@ from devhost.http.limits import RequestLimits
 from devhost.http.routes import RouteTable, build_routes
 from devhost.http.server import DEFAULT_MAX_REQUEST_BYTES, HttpServer, listen
 from devhost.keys import DURABLE_KEY, HostKeys, load_keys
+from devhost.logs import LEVELS, set_app_level
 from devhost.offline_model.api import OfflineModelApi
 from devhost.startup_report import Startup, report, write_ready_file
 from devhost.state_dir import StateDir
 from devhost.taskhub.durable_executor import DurableExecutor
 from devhost.taskhub.endpoint import MAX_MESSAGE_BYTES
 from devhost.taskhub.in_memory import Concurrency, InMemoryTaskHub
+from devhost.triggers.by_hand import manual_triggers
 from devhost.triggers.service_bus import build_service_bus_triggers
 from devhost.triggers.timer import build_timer_triggers
 from devhost.triggers.trigger import Trigger
@@ -48,7 +50,10 @@ _DURABLE: Final = frozenset({"orchestrationTrigger", "activityTrigger", "entityT
 
 @dataclass(frozen=True, slots=True)
 class HostOptions:
-    """What the person who starts the host chooses. `None` for `state_dir` means `.devhost` in the app's folder."""
+    """What the person who starts the host chooses.
+
+    Without a `state_dir` it is `.devhost` in the app's folder; `topology_file` names the Service Bus entities.
+    """
 
     app_dir: Path
     host: str = "127.0.0.1"
@@ -56,7 +61,9 @@ class HostOptions:
     state_dir: Path | None = None
     max_request_bytes: int = DEFAULT_MAX_REQUEST_BYTES
     offline_model_delay: timedelta = timedelta(0)
+    topology_file: Path | None = None
     ready_file: Path | None = None
+    verbose: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,10 +121,11 @@ class Host:
         ground = self._prepare()
         worker = await Worker.load(self._options.app_dir)
         self._parts.push_async_callback(worker.close)
-        functions = worker.functions
+        functions = [each for each in worker.functions if not ground.config.disables(each.name)]
         prefix = ground.config.host_json.text("extensions", "http", "routePrefix", default="api")
         routes = build_routes(functions, prefix)
-        invoker, management = await self._start_task_hub(ground, worker)
+        amqp_port = await self._serve_namespace(ground, functions)
+        invoker, management = await self._start_task_hub(ground, worker, functions)
 
         triggers = self._triggers(ground, functions, invoker)
         server = self._server(ground, functions, routes, invoker, management)
@@ -126,7 +134,10 @@ class Host:
             await trigger.start()
         await server.start()
 
-        startup = Startup(ground.config, functions, routes, ground.keys, ground.state_dir, ground.url)
+        disabled = [each.name for each in worker.functions if each not in functions]
+        startup = Startup(
+            ground.config, functions, disabled, routes, ground.keys, ground.state_dir, ground.url, amqp_port
+        )
         report(startup)
         if self._options.ready_file is not None:
             write_ready_file(self._options.ready_file, startup)
@@ -134,6 +145,9 @@ class Host:
     def _prepare(self) -> _Ground:
         options = self._options
         config = load_config(options.app_dir)
+        level = config.host_json.choice("logging", "logLevel", "default", choices=LEVELS)
+        if level and not options.verbose:
+            set_app_level(level)
         state = StateDir.open(options.state_dir or options.app_dir / ".devhost")
         self._parts.callback(state.close)
         keys = load_keys(state.path / "keys")
@@ -144,7 +158,13 @@ class Host:
         host = f"[{options.host}]" if ":" in options.host else options.host
         return _Ground(config, state.path, keys, listener, f"http://{host}:{port}", self._clock.now())
 
-    async def _start_task_hub(self, ground: _Ground, worker: Worker) -> tuple[Invoker, Sequence[web.RouteDef]]:
+    async def _serve_namespace(self, ground: _Ground, functions: Sequence[FunctionMetadata]) -> int | None:
+        """The AMQP port, when the app wants the emulator and this host is the one that serves it."""
+        return None
+
+    async def _start_task_hub(
+        self, ground: _Ground, worker: Worker, functions: Sequence[FunctionMetadata]
+    ) -> tuple[Invoker, Sequence[web.RouteDef]]:
         """The invoker and, when the app has anything durable, a task hub behind it and the hub's management API."""
         host_json = ground.config.host_json
         hub = InMemoryTaskHub(self._clock, _concurrency(host_json))
@@ -157,9 +177,9 @@ class Host:
         invoker = Invoker(worker, self._clock, durable_client=client, timeout=host_json.duration("functionTimeout"))
         self._running = lambda: invoker.running
         self._parts.push_async_callback(invoker.drain)
-        if not any(_is_durable(function) for function in worker.functions):
+        if not any(_is_durable(function) for function in functions):
             return invoker, []
-        executor = DurableExecutor(worker.functions, invoker)
+        executor = DurableExecutor(functions, invoker)
         await hub.start(executor)
         self._parts.push_async_callback(hub.stop)
         return invoker, []
@@ -191,7 +211,7 @@ class Host:
             invoke=invoker,
             clock=self._clock,
             started=ground.started,
-            manual_triggers={},
+            manual_triggers=manual_triggers(self._clock),
         )
         offline_model = OfflineModelApi(self._clock, self._options.offline_model_delay)
         return HttpServer(

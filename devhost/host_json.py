@@ -4,7 +4,7 @@ The table `HONOURED` is the whole list of keys with a meaning here. Everything e
 and reported, so that nobody believes in a setting that does nothing.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -72,6 +72,15 @@ class HostJson:
         if not isinstance(value, str):
             raise _wrong(path, "a text", value)
         return value
+
+    def choice(self, *path: str, choices: Collection[str]) -> str | None:
+        """The one of `choices` at `path`; None when absent."""
+        value = self._at(path)
+        if value is None:
+            return None
+        if value not in choices:
+            raise _wrong(path, f"one of {', '.join(choices)}", value)
+        return str(value)
 
     def texts(self, *path: str) -> Mapping[str, str]:
         """The object of texts at `path`."""

@@ -28,6 +28,16 @@ CHATTY: Final = (
     "openai",
     "proton",
 )
+# The names of `host.json`'s `logging.logLevel`, which are those of .NET.
+LEVELS: Final = {
+    "Trace": logging.DEBUG,
+    "Debug": logging.DEBUG,
+    "Information": logging.INFO,
+    "Warning": logging.WARNING,
+    "Error": logging.ERROR,
+    "Critical": logging.CRITICAL,
+    "None": logging.CRITICAL + 1,
+}
 _COLOURS: Final = {logging.DEBUG: "2", logging.WARNING: "33", logging.ERROR: "31", logging.CRITICAL: "31;1"}
 _STANDARD: Final = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime"}
 
@@ -79,6 +89,12 @@ def set_up_logging(*, json_lines: bool, verbose: bool, colour: bool, stream: Tex
     for name in CHATTY:
         logging.getLogger(name).setLevel(logging.INFO if verbose else logging.WARNING)
     logging.captureWarnings(capture=True)
+
+
+def set_app_level(level: str) -> None:
+    """Hear the app's loggers from `level` on, which is one of `LEVELS`; what the host says of itself stays."""
+    logging.getLogger().setLevel(LEVELS[level])
+    logging.getLogger("devhost").setLevel(logging.INFO)
 
 
 def _worker_report(*, verbose: bool) -> logging.Filter:

@@ -21,6 +21,7 @@ class Startup:
 
     config: AppConfig
     functions: Sequence[FunctionMetadata]
+    disabled: Sequence[str]
     routes: RouteTable
     keys: HostKeys
     state_dir: Path
@@ -34,6 +35,8 @@ def report(startup: Startup) -> None:
     width = max((len(function.name) for function in startup.functions), default=0)
     for function in startup.functions:
         _log.info("  %s  %s", function.name.ljust(width), _description(function, startup))
+    for name in startup.disabled:
+        _log.info("  %s  disabled by a setting", name.ljust(width))
     if not startup.functions:
         _log.warning("the app has no functions")
     if startup.keys.fresh:

@@ -11,13 +11,15 @@ import asyncio
 import os
 import sys
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
 import azure_functions_runtime as runtime
 from azure_functions_runtime.bindings.datumdef import Datum
+from azure_functions_runtime.handle_event import _functions as registry
+from azure_functions_runtime.http_v2 import HttpV2Registry
 from azure_functions_runtime.native_invocation import invocation_request_native
 from azure_functions_runtime.utils.app_setting_manager import get_app_setting
 from azure_functions_runtime.utils.constants import PYTHON_SCRIPT_FILE_NAME, PYTHON_SCRIPT_FILE_NAME_DEFAULT
@@ -55,6 +57,7 @@ class Worker:
         try:
             await _init(app_dir)
             functions = functions_from(await _indexed(app_dir))
+            _refuse_extensions(functions)
         except SystemExit as stopped:
             raise IndexingError(f"SystemExit: the app ended the process while it was imported ({stopped})") from stopped
         runtime.start_threadpool_executor()
@@ -101,6 +104,16 @@ def _enter(app_dir: Path) -> None:
         if path.is_dir():
             sys.path.insert(0, str(path))
     os.chdir(app_dir)
+
+
+def _refuse_extensions(functions: Iterable[FunctionMetadata]) -> None:
+    """Refuse what the library's protobuf-free calls leave out: HTTP streaming, SDK types, settling by hand."""
+    if HttpV2Registry.http_v2_enabled():
+        raise IndexingError("HTTP streaming (azurefunctions-extensions-http-fastapi) is not supported by this host")
+    for function in functions:
+        info = registry.get_function(function.function_id)
+        if info.deferred_bindings_enabled or info.settlement_client_arg is not None:
+            raise IndexingError(f"function '{function.name}' uses SDK type bindings, which this host does not support")
 
 
 async def _init(app_dir: Path) -> None:

@@ -24,7 +24,7 @@ async def host(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[HostPr
     app = shutil.copytree(APP, folder / "http_app", ignore=shutil.ignore_patterns("__pycache__"))
     (app / "local.settings.json").write_text('{"Values": {"FROM_LOCAL_SETTINGS": "file", "FROM_BOTH": "file"}}')
     options = ["--max-request-bytes", "1000000"]
-    env = {"FROM_BOTH": "environment"}
+    env = {"FROM_BOTH": "environment", "AzureWebJobs.switched_off.Disabled": "true"}
     async with HostProcess(app, state_dir=folder / "state", env=env, arguments=options) as running:
         yield running
 
@@ -92,6 +92,7 @@ async def test_the_right_function_answers(
     [
         ("GET", "/api/items/a1", 404),
         ("GET", "/api", 404),
+        ("GET", "/api/switched-off", 404),
         ("GET", "/hello", 404),
         ("POST", "/api/hello", 404),
         ("GET", "/api/guarded", 401),

@@ -142,6 +142,29 @@ def test_a_value_of_the_wrong_kind_is_refused_by_its_key(http: dict[str, Any], r
         read(values(**http))
 
 
+def test_a_choice_is_one_of_those_there_are() -> None:
+    assert values(k="a").choice("extensions", "http", "k", choices=["a", "b"]) == "a"
+    assert values().choice("extensions", "http", "k", choices=["a", "b"]) is None
+    others: list[object] = ["c", 1, {}]
+    for other in others:
+        with pytest.raises(StartError, match=r"extensions\.http\.k must be one of a, b"):
+            values(k=other).choice("extensions", "http", "k", choices=["a", "b"])
+
+
+@pytest.mark.parametrize(
+    ("setting", "value", "disabled"),
+    [
+        ("AzureWebJobs.f.Disabled", "true", True),
+        ("AzureWebJobs.f.Disabled", "1", True),
+        ("AzureWebJobs__f__Disabled", "True", True),
+        ("AzureWebJobs.f.Disabled", "false", False),
+        ("AzureWebJobs.g.Disabled", "true", False),
+    ],
+)
+def test_a_function_is_disabled_by_its_setting(setting: str, value: str, disabled: bool) -> None:
+    assert AppConfig(Path(), {setting: value}, HostJson({}, ())).disables("f") is disabled
+
+
 def test_a_duration_that_is_none_is_refused_by_its_key() -> None:
     with pytest.raises(StartError, match="functionTimeout must be a duration"):
         values(timeout="ten minutes").duration("functionTimeout")

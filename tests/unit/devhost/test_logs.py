@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from devhost.logs import set_up_logging
+from devhost.logs import set_app_level, set_up_logging
 
 
 @pytest.fixture(autouse=True)
@@ -72,6 +72,15 @@ def test_the_worker_librarys_own_report_of_a_failed_call_is_left_to_the_host() -
         logging.getLogger("azure.functions").handle(record)
     assert "Native" not in stream.getvalue()
     assert "odd setting" in stream.getvalue()
+
+
+def test_the_apps_loggers_are_heard_from_the_level_of_host_json_and_the_hosts_own_stay() -> None:
+    stream = logged()
+    set_app_level("Warning")
+    logging.getLogger("my_app").info("quiet")
+    logging.getLogger("my_app").warning("loud")
+    logging.getLogger("devhost.host").info("ready")
+    assert [line.split()[-1] for line in stream.getvalue().splitlines()] == ["loud", "ready"]
 
 
 def test_python_warnings_are_logged() -> None:

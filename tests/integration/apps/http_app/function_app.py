@@ -92,6 +92,12 @@ async def status(req: func.HttpRequest) -> func.HttpResponse:
     return func.HttpResponse(status_code=int(req.route_params["code"]), headers={"x-mark": "set"})
 
 
+@app.route(route="switched-off")
+async def switched_off(req: func.HttpRequest) -> str:
+    """Disabled by a setting."""
+    return "on"
+
+
 @app.route(route="fail")
 async def fail(req: func.HttpRequest) -> str:
     raise ValueError("the secret cause")
