@@ -1,0 +1,113 @@
+"""The broker's file: its tables, how it is opened, and how a file that cannot be used is refused.
+
+A message's key is its queue's number and its sequence number in one integer, so that the table itself is the index:
+a queue is a range of keys. Delivery counts live beside the messages, so that handing one out does not rewrite it.
+"""
+
+import sqlite3
+from pathlib import Path
+
+from devhost.broker.errors import StoreInUse, StoreUnreadable
+
+_APPLICATION_ID = 0x4D535442
+_VERSION = 1
+_NUMBER_BITS = 40
+
+_TABLES = """
+CREATE TABLE entities(
+    number INTEGER PRIMARY KEY AUTOINCREMENT,
+    path TEXT NOT NULL UNIQUE,
+    kind TEXT NOT NULL,
+    options TEXT NOT NULL,
+    declared TEXT,
+    dead_letters INTEGER,
+    next_number INTEGER NOT NULL DEFAULT 1,
+    created_at INTEGER NOT NULL,
+    updated_at INTEGER NOT NULL);
+CREATE TABLE messages(
+    key INTEGER PRIMARY KEY,
+    state INTEGER NOT NULL,
+    enqueued_number INTEGER NOT NULL,
+    enqueued_at INTEGER NOT NULL,
+    due_at INTEGER NOT NULL,
+    expires_at INTEGER NOT NULL,
+    size INTEGER NOT NULL,
+    session_id TEXT,
+    header TEXT NOT NULL,
+    properties TEXT,
+    dead_letter TEXT,
+    content BLOB NOT NULL);
+CREATE TABLE deliveries(key INTEGER PRIMARY KEY, count INTEGER NOT NULL);
+CREATE TABLE seen(key INTEGER PRIMARY KEY, digest BLOB NOT NULL, at INTEGER NOT NULL);
+CREATE TABLE sessions(
+    queue INTEGER NOT NULL,
+    session_id TEXT NOT NULL,
+    state BLOB NOT NULL,
+    updated_at INTEGER NOT NULL,
+    PRIMARY KEY(queue, session_id)) WITHOUT ROWID;
+"""
+
+
+def message_key(queue: int, number: int) -> int:
+    """The key of a queue's message; keys of one queue are in the order of its numbers."""
+    return queue << _NUMBER_BITS | number
+
+
+def split_key(key: int) -> tuple[int, int]:
+    """The queue and the sequence number of a key."""
+    return key >> _NUMBER_BITS, key & ((1 << _NUMBER_BITS) - 1)
+
+
+def key_range(queue: int) -> tuple[int, int]:
+    """The lowest and the highest key a queue's messages can have."""
+    return message_key(queue, 0), message_key(queue + 1, 0) - 1
+
+
+def open_file(path: Path) -> sqlite3.Connection:
+    """Open or create the broker's file for this process alone; one thread at a time may use the connection.
+
+    Raises `StoreInUse` and `StoreUnreadable`.
+    """
+    try:
+        connection = sqlite3.connect(path, timeout=0, isolation_level=None, check_same_thread=False)
+    except sqlite3.Error as error:
+        raise StoreUnreadable(f"{path}: {error}") from error
+    try:
+        _take(connection, path)
+        _prepare(connection, path)
+    except sqlite3.Error as error:
+        connection.close()
+        if error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY:
+            raise StoreInUse(f"{path} is in use by another process; a broker's file has one user at a time") from error
+        raise StoreUnreadable(f"{path} cannot be read: {error}") from error
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _take(connection: sqlite3.Connection, path: Path) -> None:
+    # Asked before anything is changed, so that a foreign file is left exactly as it was.
+    (application_id,) = connection.execute("PRAGMA application_id").fetchone()
+    (objects,) = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+    if objects and application_id != _APPLICATION_ID:
+        raise StoreUnreadable(f"{path} is a database of another program")
+    # Exclusive for the connection's life: no shared-memory file, and a second process is refused.
+    connection.execute("PRAGMA locking_mode=EXCLUSIVE")
+    connection.execute("PRAGMA journal_mode=WAL")
+    connection.execute("PRAGMA synchronous=FULL")
+    connection.execute("PRAGMA secure_delete=OFF")
+    connection.execute("PRAGMA cache_size=-8192")
+    connection.execute("PRAGMA wal_autocheckpoint=2000")
+    connection.execute("BEGIN EXCLUSIVE")
+    connection.execute("COMMIT")
+
+
+def _prepare(connection: sqlite3.Connection, path: Path) -> None:
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    if version == 0:
+        connection.executescript(
+            f"BEGIN; {_TABLES} PRAGMA application_id={_APPLICATION_ID}; PRAGMA user_version={_VERSION}; COMMIT;"
+        )
+    elif version != _VERSION:
+        raise StoreUnreadable(f"{path} was written by another version ({version}, not {_VERSION})")
