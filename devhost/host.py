@@ -17,6 +17,7 @@ from typing import Final
 
 from aiohttp import web
 
+from devhost.bindings.service_bus_output import ServiceBusOutputs
 from devhost.clock import Clock
 from devhost.config import AppConfig, announce, load_config
 from devhost.host_json import HostJson
@@ -174,7 +175,15 @@ class Host:
             key = ground.keys.values[DURABLE_KEY]
             return DurableClientBinding(name, ground.url, hub.address, key, MAX_MESSAGE_BYTES).value()
 
-        invoker = Invoker(worker, self._clock, durable_client=client, timeout=host_json.duration("functionTimeout"))
+        outputs = ServiceBusOutputs(functions, ground.config.settings)
+        self._parts.push_async_callback(outputs.close)
+        invoker = Invoker(
+            worker,
+            self._clock,
+            durable_client=client,
+            timeout=host_json.duration("functionTimeout"),
+            write_outputs=outputs.write,
+        )
         self._running = lambda: invoker.running
         self._parts.push_async_callback(invoker.drain)
         if not any(_is_durable(function) for function in functions):

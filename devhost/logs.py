@@ -16,6 +16,7 @@ CHATTY: Final = (
     "aiohttp.access",
     "asyncio",
     "azure.core",
+    "azure.durable_functions",
     "azure.identity",
     "azure.servicebus",
     "azure.cosmos",

@@ -23,7 +23,7 @@ TRIGGERS: Final = frozenset(
     }
 )
 INPUTS: Final = frozenset({"durableClient"})
-OUTPUTS: Final = frozenset({"http"})
+OUTPUTS: Final = frozenset({"http", "serviceBus"})
 
 
 class IndexingError(Exception):

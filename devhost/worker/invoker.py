@@ -5,7 +5,7 @@ Wiring: trigger -> `Invoker` (adds durable clients, bounds, measures, logs, coun
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import timedelta
 from typing import Any, Protocol
 
@@ -34,11 +34,15 @@ class CallsFunctions(Protocol):
         ...
 
 
+type WriteOutputs = Callable[[FunctionMetadata, Mapping[str, Datum]], Awaitable[None]]
+
+
 class Invoker:
     """An `Invoke` over the worker. Calls run to their end even when whoever asked for them is cancelled.
 
     `durable_client` gives the value of a `durableClient` binding. `timeout` is `host.json`'s `functionTimeout`: a call
     that lasts longer has failed; an `async def` function is cancelled, a `def` function cannot be and goes on unheeded.
+    `write_outputs` gets what a call that succeeded put into its output bindings (`$return` is one), before it is done.
     """
 
     def __init__(
@@ -48,11 +52,13 @@ class Invoker:
         *,
         durable_client: Callable[[], str] | None = None,
         timeout: timedelta | None = None,
+        write_outputs: WriteOutputs | None = None,
     ) -> None:
         self._worker = worker
         self._clock = clock
         self._durable_client = durable_client
         self._timeout = timeout
+        self._write_outputs = write_outputs
         self._running: set[asyncio.Task[InvocationResult]] = set()
 
     @property
@@ -99,15 +105,30 @@ class Invoker:
             returned = await call
         else:
             returned = await self._bounded(asyncio.create_task(call), function, self._timeout)
+        error = returned.error or await self._written(function, returned)
         result = InvocationResult(
             returned.invocation_id,
             returned.return_value,
             returned.outputs,
-            returned.error,
+            error,
             self._clock.now() - started,
         )
         _report(function, result, reason)
         return result
+
+    async def _written(self, function: FunctionMetadata, returned: Returned) -> InvocationError | None:
+        """Write the outputs; what prevents it fails the call."""
+        if self._write_outputs is None:
+            return None
+        values = dict(returned.outputs)
+        if returned.return_value is not None:
+            values["$return"] = returned.return_value
+        try:
+            await self._write_outputs(function, values)
+        except Exception as failed:
+            message = f"an output binding could not be written: {type(failed).__name__}: {failed}"
+            return InvocationError("OutputBindingError", message, "")
+        return None
 
     async def _bounded(self, call: asyncio.Task[Returned], function: FunctionMetadata, longest: timedelta) -> Returned:
         limit = asyncio.create_task(self._clock.sleep_until(self._clock.now() + longest))

@@ -119,3 +119,22 @@ async def test_a_call_within_the_function_timeout_leaves_nothing_behind() -> Non
     assert (await invoker(FUNCTION, TRIGGER)).succeeded
     await asyncio.sleep(0)
     assert len(asyncio.all_tasks()) == 1
+
+
+async def test_outputs_are_written_before_the_call_is_done_and_a_failure_to_do_so_fails_it() -> None:
+    written: list[Mapping[str, object]] = []
+
+    async def write(function: FunctionMetadata, values: Mapping[str, Datum]) -> None:
+        written.append({name: value.value for name, value in values.items()})
+        if len(written) > 1:
+            raise ConnectionError("no namespace")
+
+    worker = FakeWorker()
+    invoker = Invoker(worker, ManualClock(), write_outputs=write)
+    assert (await invoker(FUNCTION, TRIGGER)).succeeded
+    second = await invoker(FUNCTION, TRIGGER)
+    assert second.error is not None
+    assert "ConnectionError: no namespace" in second.error.message
+    worker.error = InvocationError("ValueError", "why", "")
+    await invoker(FUNCTION, TRIGGER)
+    assert written == [{"$return": "r"}] * 2

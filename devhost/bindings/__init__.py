@@ -1,0 +1,1 @@
+"""Output bindings: what a function hands to the host besides its answer."""
