@@ -3,8 +3,7 @@
 The lower layer of `devhost.broker.broker.Broker`, which adds the messages.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 
 from devhost.broker.agenda import Agenda
 from devhost.broker.catalog import Catalog
@@ -21,6 +20,26 @@ from devhost.broker.topology import QueueOptions, Rule, SubscriptionOptions, Top
 from devhost.clock import Clock
 
 
+class Turn:
+    """One operation, entered with its instant: what is due comes before it, those who wait are served after it.
+
+    It has no state of its own, so that one serves for all.
+    """
+
+    def __init__(self, store: Store, context: Context) -> None:
+        self._store = store
+        self._context = context
+
+    def __enter__(self) -> int:
+        self._store.check()
+        now = self._context.agenda.now()
+        self._context.agenda.run(now)
+        return now
+
+    def __exit__(self, *_: object) -> None:
+        self._context.settle()
+
+
 class Administration:
     """Entities and rules, over the broker's shared parts."""
 
@@ -30,6 +49,7 @@ class Administration:
         self._agenda = Agenda(clock, self._ring)
         self._context = Context(self._agenda, Journal(store))
         self._catalog = Catalog(self._context)
+        self._turn = Turn(store, self._context)
         store.on_failure = self._end
 
     # -- looking --------------------------------------------------------------------------------------------------
@@ -67,10 +87,10 @@ class Administration:
         """What the entity holds now; for a dead-letter queue's path, what that queue holds."""
         if self.is_topic(entity):
             topic = self._catalog.topic(entity)
-            with self._turn():
+            with self._turn:
                 return _topic_counts(topic)
         owner, dispatcher = self._catalog.receivable(entity)
-        with self._turn():
+        with self._turn:
             if dispatcher is owner.place.dead:
                 return _queue_counts(dispatcher.queue, None, owner.times)
             return _queue_counts(dispatcher.queue, owner.place.dead.queue, owner.times)
@@ -79,86 +99,75 @@ class Administration:
 
     async def create_queue(self, options: QueueOptions) -> None:
         """Add a queue; `EntityExists`, `ArgumentError`."""
-        with self._turn() as now:
+        with self._turn as now:
             written = self._catalog.create_queue(options, now)
         await written
 
     async def update_queue(self, options: QueueOptions) -> None:
         """Replace a queue's options; `InvalidOperation` for one that is fixed at creation."""
-        with self._turn() as now:
+        with self._turn as now:
             written = self._catalog.update_queue(options, now)
         await written
 
     async def delete_queue(self, name: str) -> None:
         """Remove a queue with everything in it; those who wait there get `EntityNotFound`."""
-        with self._turn():
+        with self._turn:
             written = self._catalog.delete_queue(name)
         await written
 
     async def create_topic(self, options: TopicOptions) -> None:
         """Add a topic with its subscriptions; `EntityExists`, `ArgumentError`."""
-        with self._turn() as now:
+        with self._turn as now:
             written = self._catalog.create_topic(options, now)
         await written
 
     async def update_topic(self, options: TopicOptions) -> None:
         """Replace a topic's options; its subscriptions stay as they are."""
-        with self._turn() as now:
+        with self._turn as now:
             written = self._catalog.update_topic(options, now)
         await written
 
     async def delete_topic(self, name: str) -> None:
         """Remove a topic with its subscriptions and everything in them."""
-        with self._turn():
+        with self._turn:
             written = self._catalog.delete_topic(name)
         await written
 
     async def create_subscription(self, topic: str, options: SubscriptionOptions) -> None:
         """Add a subscription; it gets messages sent from now on."""
-        with self._turn() as now:
+        with self._turn as now:
             written = self._catalog.create_subscription(topic, options, now)
         await written
 
     async def update_subscription(self, topic: str, options: SubscriptionOptions) -> None:
         """Replace a subscription's options; its rules stay as they are."""
-        with self._turn() as now:
+        with self._turn as now:
             written = self._catalog.update_subscription(topic, options, now)
         await written
 
     async def delete_subscription(self, topic: str, name: str) -> None:
         """Remove a subscription with everything in it."""
-        with self._turn():
+        with self._turn:
             written = self._catalog.delete_subscription(topic, name)
         await written
 
     async def add_rule(self, entity: str, rule: Rule) -> None:
         """Add a rule to the subscription at this path; `EntityExists`, `ArgumentError`, `FilterSyntaxError`."""
-        with self._turn() as now:
+        with self._turn as now:
             written = self._catalog.add_rule(entity, rule, now)
         await written
 
     async def remove_rule(self, entity: str, name: str) -> None:
         """Remove a rule from the subscription at this path; `EntityNotFound`."""
-        with self._turn() as now:
+        with self._turn as now:
             written = self._catalog.remove_rule(entity, name, now)
         await written
 
     # -- turns ----------------------------------------------------------------------------------------------------
 
-    @contextmanager
-    def _turn(self) -> Iterator[int]:
-        """One operation, at the instant it yields: what is due comes before it, those who wait are served after it."""
-        self._store.check()
-        now = self._agenda.now()
-        self._agenda.run(now)
-        try:
-            yield now
-        finally:
-            self._context.settle()
-
     def _ring(self) -> None:
         # A store that has ended has told everybody who waits.
-        with suppress(BrokerClosed, StoreFailed), self._turn():
+        with suppress(BrokerClosed, StoreFailed), self._turn:
             pass
 
     def _end(self, error: BrokerError) -> None:

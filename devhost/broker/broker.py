@@ -50,7 +50,7 @@ class Broker(Administration):
             broker = cls(store, clock)
             opening = Opening(broker._catalog, connection)
             recovered = opening.take_up_from(path)
-            with broker._turn() as now:
+            with broker._turn as now:
                 left_over = opening.follow(topology, now)
             await store.submit(lambda _: None)
         except BaseException:
@@ -82,7 +82,7 @@ class Broker(Administration):
     async def schedule(self, entity: str, messages: Sequence[Message]) -> list[int]:
         """As `send`; returns each message's sequence number, which `cancel_scheduled` takes (0: a duplicate)."""
         target = self._catalog.sendable(entity)
-        with self._turn() as now:
+        with self._turn as now:
             target.check(messages)
             target.times.accessed = now
             admission, numbers = target.admit(messages, now)
@@ -93,7 +93,7 @@ class Broker(Administration):
     async def cancel_scheduled(self, entity: str, sequence_numbers: Sequence[int]) -> None:
         """Drop scheduled messages, all or none; `MessageNotFound` when one is not scheduled (any more)."""
         target = self._catalog.sendable(entity)
-        with self._turn():
+        with self._turn:
             holder = target.schedule if isinstance(target, Topic) else target.place.main.queue
             written = holder.cancel(sequence_numbers)
         await written
@@ -140,7 +140,7 @@ class Broker(Administration):
     async def complete(self, entity: str, lock_token: UUID, *, session: SessionLock | None = None) -> None:
         """Remove the message for good."""
         _, dispatcher = self._catalog.receivable(entity)
-        with self._turn():
+        with self._turn:
             _check_session(dispatcher, session)
             written = dispatcher.queue.complete(lock_token)
         await written
@@ -156,7 +156,7 @@ class Broker(Administration):
         """Make the message available again, or dead-letter it when its deliveries are used up."""
         check_properties(entity, properties or {})
         _, dispatcher = self._catalog.receivable(entity)
-        with self._turn() as now:
+        with self._turn as now:
             _check_session(dispatcher, session)
             written = dispatcher.queue.abandon(lock_token, properties, now)
         if written is not None:
@@ -173,7 +173,7 @@ class Broker(Administration):
         """Set the message aside: only `receive_deferred` gets it from now on."""
         check_properties(entity, properties or {})
         _, dispatcher = self._catalog.receivable(entity)
-        with self._turn():
+        with self._turn:
             _check_session(dispatcher, session)
             written = dispatcher.queue.defer(lock_token, properties)
         await written
@@ -192,7 +192,7 @@ class Broker(Administration):
         check_properties(entity, properties or {})
         check_dead_letter(entity, reason, description)
         _, dispatcher = self._catalog.receivable(entity)
-        with self._turn():
+        with self._turn:
             _check_session(dispatcher, session)
             written = dispatcher.queue.dead_letter(lock_token, reason, description, properties)
         await written
@@ -200,7 +200,7 @@ class Broker(Administration):
     async def renew_lock(self, entity: str, lock_tokens: Sequence[UUID]) -> list[datetime]:
         """Extend locks by the entity's lock duration from now, all or none; returns when each ends."""
         _, dispatcher = self._catalog.receivable(entity)
-        with self._turn() as now:
+        with self._turn as now:
             until = dispatcher.queue.renew(lock_tokens, now)
         return [to_datetime(until)] * len(lock_tokens)
 
@@ -218,7 +218,7 @@ class Broker(Administration):
     async def renew_session(self, lock: SessionLock) -> SessionLock:
         """Extend the lock by the entity's lock duration from now; `SessionLockLost` when it is gone."""
         dispatcher = self._catalog.receivable(lock.entity)[1]
-        with self._turn() as now:
+        with self._turn as now:
             hold = dispatcher.sessions().hold_of(lock)
             dispatcher.queue.renew_hold(hold, now)
         return _lock(lock.entity, hold)
@@ -226,7 +226,7 @@ class Broker(Administration):
     async def release_session(self, lock: SessionLock) -> None:
         """Give the session back; its unsettled messages are available again and their deliveries not counted."""
         dispatcher = self._catalog.receivable(lock.entity)[1]
-        with self._turn() as now:
+        with self._turn as now:
             sessions = dispatcher.sessions()
             written = dispatcher.queue.release_hold(sessions, sessions.hold_of(lock), now)
         if written is not None:
@@ -235,14 +235,14 @@ class Broker(Administration):
     async def session_state(self, lock: SessionLock) -> bytes | None:
         """The state stored with the session, None when there is none."""
         dispatcher = self._catalog.receivable(lock.entity)[1]
-        with self._turn():
+        with self._turn:
             dispatcher.sessions().hold_of(lock)
         return await self._context.journal.session_state(dispatcher.queue.number, lock.session_id)
 
     async def set_session_state(self, lock: SessionLock, state: bytes | None) -> None:
         """Store (or, with None, clear) the session's state; it outlives the lock and the session's messages."""
         dispatcher = self._catalog.receivable(lock.entity)[1]
-        with self._turn() as now:
+        with self._turn as now:
             dispatcher.sessions().hold_of(lock)
             number = dispatcher.queue.number
             written = self._context.journal.set_session_state(number, lock.session_id, state, now)
@@ -251,7 +251,7 @@ class Broker(Administration):
     async def sessions(self, entity: str, *, state_updated_after: datetime | None = None) -> list[str]:
         """Ids of the sessions that hold messages or state, by name; with a time, those whose state was set after it."""
         dispatcher = self._catalog.receivable(entity)[1]
-        with self._turn():
+        with self._turn:
             names = dispatcher.sessions().names() if state_updated_after is None else []
         after = 0 if state_updated_after is None else to_instant(state_updated_after)
         return sorted({*names, *await self._context.journal.sessions_with_state(dispatcher.queue.number, after)})
@@ -273,7 +273,7 @@ class Broker(Administration):
         return dispatcher, Wish(max_messages, mode, dispatcher.hold_of(session))
 
     def _catch_up(self) -> int:
-        with self._turn() as now:
+        with self._turn as now:
             return now
 
 

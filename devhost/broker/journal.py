@@ -26,7 +26,7 @@ _COLUMNS = (
     "key,state,enqueued_number,enqueued_at,due_at,expires_at,size,session_id,header,properties,dead_letter,content"
 )
 _INSERT = f"INSERT INTO messages({_COLUMNS}) VALUES(?,?,?,?,?,?,?,?,?,?,?,?)"
-_SELECT = f"SELECT {_COLUMNS} FROM messages WHERE key=?"
+_MAX_PARAMETERS = 500
 
 
 class Row(NamedTuple):
@@ -87,7 +87,9 @@ class Journal:
     def __init__(self, store: Store) -> None:
         self.store = store
         self._next_numbers: dict[int, int] = {}
-        store.before_commit = self._write_numbers
+        # Nothing reads a message after its removal, so that the removals of a transaction can be made in one go.
+        self._doomed: list[int] = []
+        store.before_commit = self._finish
 
     def count_up(self, queue: int, next_number: int) -> None:
         """Keep with the next commit that the queue's numbers below `next_number` are used."""
@@ -143,11 +145,11 @@ class Journal:
 
     def delete(self, keys: Sequence[int]) -> asyncio.Future[None]:
         """Remove messages for good."""
-        return self.store.submit(lambda connection: _delete(connection, keys))
+        return self.store.submit(lambda _: self._doomed.extend(keys))
 
     def drop(self, keys: Sequence[int]) -> None:
         """As `delete`, for messages that nobody settles: they expired."""
-        self.store.post(lambda connection: _delete(connection, keys))
+        self.store.post(lambda _: self._doomed.extend(keys))
 
     def change(self, key: int, state: MessageState, properties: Mapping[str, Scalar]) -> asyncio.Future[None]:
         """Set a message's state and lay `properties` over its own."""
@@ -241,7 +243,10 @@ class Journal:
             connection.execute("DELETE FROM sessions WHERE queue=?", (queue,))
             self._next_numbers.pop(queue, None)
 
-    def _write_numbers(self, connection: sqlite3.Connection) -> None:
+    def _finish(self, connection: sqlite3.Connection) -> None:
+        if self._doomed:
+            _delete(connection, self._doomed)
+            self._doomed.clear()
         if self._next_numbers:
             numbers = [(number, queue) for queue, number in self._next_numbers.items()]
             connection.executemany("UPDATE entities SET next_number=? WHERE number=?", numbers)
@@ -249,7 +254,13 @@ class Journal:
 
 
 def _read(connection: sqlite3.Connection, keys: Sequence[int]) -> list[Row]:
-    return [Row._make(connection.execute(_SELECT, (key,)).fetchone()) for key in keys]
+    found: dict[int, Row] = {}
+    for start in range(0, len(keys), _MAX_PARAMETERS):
+        some = keys[start : start + _MAX_PARAMETERS]
+        marks = ",".join("?" * len(some))
+        for row in connection.execute(f"SELECT {_COLUMNS} FROM messages WHERE key IN ({marks})", some).fetchall():
+            found[row[0]] = Row._make(row)
+    return [found[key] for key in keys]
 
 
 def _delete(connection: sqlite3.Connection, keys: Sequence[int]) -> None:

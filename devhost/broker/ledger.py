@@ -14,6 +14,7 @@ from devhost.broker.lifecycle import Event, Status, after
 
 _SLOTS = 256
 _WAITING = bytes([Status.WAITING])
+_STATUSES = tuple(Status)
 
 
 class _Page:
@@ -66,7 +67,7 @@ class Ledger:
         """Move a message along the table; it leaves the ledger with `ABSENT`. `due` is when its new status ends."""
         index, slot = divmod(number, _SLOTS)
         page = self._pages[index]
-        old = Status(page.statuses[slot])
+        old = _STATUSES[page.statuses[slot]]
         new = after(event, old)
         self.count_of[old] -= 1
         if new is Status.ABSENT:
@@ -78,7 +79,7 @@ class Ledger:
     def status(self, number: int) -> Status:
         """`ABSENT` for a number that was never given out or has left."""
         page = self._pages.get(number // _SLOTS)
-        return Status.ABSENT if page is None else Status(page.statuses[number % _SLOTS])
+        return Status.ABSENT if page is None else _STATUSES[page.statuses[number % _SLOTS]]
 
     def due(self, number: int) -> int:
         """When the status of a present message ends by itself."""
