@@ -28,7 +28,8 @@ class HostKeys:
 
     def opens(self, presented: str | None, *names: str) -> bool:
         """Whether `presented` is one of the named keys, in time that does not depend on where it differs."""
-        given = (presented or "").encode()
+        # Header bytes that are no UTF-8 arrive as lone surrogates.
+        given = (presented or "").encode(errors="surrogateescape")
         # Every comparison is made, so that time does not tell which key was tried.
         equal = [hmac.compare_digest(given, self.values[name].encode()) for name in names]
         return any(equal)

@@ -17,6 +17,7 @@ from devhost.http.problem import problem
 _log = logging.getLogger(__name__)
 
 DRAIN_SECONDS: Final = 25.0
+MAX_HEADER_BYTES: Final = 32 * 1024
 DEFAULT_MAX_REQUEST_BYTES: Final = 100 * 1024 * 1024
 
 
@@ -70,7 +71,16 @@ class HttpServer:
 
         if headers:
             app.on_response_prepare.append(add_headers)
-        self._runner = web.AppRunner(app, handle_signals=False, access_log=None, shutdown_timeout=DRAIN_SECONDS)
+        self._runner = web.AppRunner(
+            app,
+            handle_signals=False,
+            access_log=None,
+            logger=_connection_log(),
+            shutdown_timeout=DRAIN_SECONDS,
+            # A compressed body belongs to the function as it came, and a header may be as long as Kestrel takes it.
+            auto_decompress=False,
+            max_field_size=MAX_HEADER_BYTES,
+        )
 
     async def start(self) -> None:
         """Begin to answer."""
@@ -81,6 +91,22 @@ class HttpServer:
         """Accept nothing more, let requests under way be answered (`DRAIN_SECONDS` at most), close every connection."""
         await self._runner.cleanup()
         self._listener.close()
+
+
+def _connection_log() -> logging.Logger:
+    """The server's own reports, one line each: a client that sends garbage is worth no traceback."""
+
+    def flatten(record: logging.LogRecord) -> bool:
+        if record.exc_info and record.exc_info[1]:
+            error = record.exc_info[1]
+            record.msg = f"{record.getMessage()}: {type(error).__name__}: {' '.join(str(error).split())[:200]}"
+            record.args, record.exc_info = None, None
+            record.levelno, record.levelname = logging.WARNING, "WARNING"
+        return True
+
+    log = logging.getLogger(f"{__name__}.connection")
+    log.filters[:] = [flatten]
+    return log
 
 
 def _functions(endpoint: FunctionEndpoint) -> Middleware:
@@ -108,9 +134,8 @@ def _problems(max_request_bytes: int) -> Middleware:
             return problem(405, f"this address takes {allowed}", headers={"Allow": allowed})
         except web.HTTPException as refused:
             return problem(refused.status, refused.text or refused.reason)
-        except ConnectionError:
-            # The client left; there is nobody to explain anything to.
-            raise
+        except (ConnectionError, web.RequestPayloadError):
+            return problem(400, "the request broke off, or its body is not framed as its headers say")
         except Exception:
             _log.exception("%s %s failed inside the host", request.method, request.path)
             return problem(500, "the host failed; its log has the cause")

@@ -1,6 +1,7 @@
 """A real host on a small app with HTTP triggers of every kind."""
 
 import asyncio
+import gzip
 import json
 import shutil
 from collections.abc import AsyncIterator
@@ -161,16 +162,39 @@ async def test_a_malformed_body_is_the_functions_affair_and_a_body_over_the_limi
 
 async def test_garbage_on_the_port_leaves_the_host_up(http: aiohttp.ClientSession, host: HostProcess) -> None:
     port = int(host.url.rpartition(":")[2])
+    get, post = b"GET /api/hello HTTP/1.1\r\nHost: h\r\n", b"POST /api/posts HTTP/1.1\r\nHost: h\r\n"
     for garbage in (
         b"\x00\xff\r\n\r\n",
         b"GET / HTTP/9.9\r\n\r\n",
-        b"GET /api/hello HTTP/1.1\r\nContent-Length: x\r\n\r\n",
+        b"GET /" + b"a" * 20_000 + b" HTTP/1.1\r\n\r\n",
+        b"GET /api/hello?q=\xff HTTP/1.1\r\n\r\n",
+        get + b"Content-Length: x\r\n\r\n",
+        get + b"X: " + b"a" * 40_000 + b"\r\n\r\n",
+        post + b"Transfer-Encoding: chunked\r\n\r\nzz\r\n",
     ):
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         writer.write(garbage)
         assert b"400" in await asyncio.wait_for(reader.read(), 5)
         writer.close()
+    _, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(post + b"Content-Length: 100\r\n\r\nhalf a bo")
+    await writer.drain()
+    writer.transport.abort()
     assert (await answer(http, "GET", "/api/hello"))[0] == 200
+    assert "aiohttp/web_protocol.py" not in host.log
+
+
+async def test_a_key_of_odd_bytes_is_a_wrong_key(host: HostProcess) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", int(host.url.rpartition(":")[2]))
+    writer.write(b"GET /api/guarded HTTP/1.1\r\nHost: h\r\nx-functions-key: \xff\xfe\r\nConnection: close\r\n\r\n")
+    assert b" 401 " in await asyncio.wait_for(reader.read(), 5)
+    writer.close()
+
+
+async def test_a_compressed_body_reaches_the_function_as_it_came(http: aiohttp.ClientSession) -> None:
+    for body in (gzip.compress(b"{}"), b"not gzip"):
+        async with http.post("/api/bytes", data=body, headers={"Content-Encoding": "gzip"}) as response:
+            assert await response.read() == body
 
 
 async def test_slow_functions_of_both_kinds_run_side_by_side(http: aiohttp.ClientSession) -> None:

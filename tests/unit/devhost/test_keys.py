@@ -32,7 +32,7 @@ def test_a_key_that_is_missing_or_empty_is_made_anew_and_the_others_stay(tmp_pat
     assert second.values["master"]
 
 
-@pytest.mark.parametrize("presented", [None, "", "wrong", "ü"])
+@pytest.mark.parametrize("presented", [None, "", "wrong", "ü", "\udcff\udcfe"])
 def test_a_wrong_key_opens_nothing(tmp_path: Path, presented: str | None) -> None:
     assert not load_keys(tmp_path).opens(presented, *NAMES)
 
