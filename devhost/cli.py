@@ -52,6 +52,12 @@ def parse_arguments(arguments: Sequence[str]) -> argparse.Namespace:
         help="how long the offline model at /v1 thinks (default: 0)",
     )
     add(
+        "--amqp-port",
+        type=_port,
+        metavar="PORT",
+        help="serve Service Bus there, whatever port the app's emulator connection names; 0 takes a free one",
+    )
+    add(
         "--servicebus-config",
         type=Path,
         metavar="PATH",
@@ -74,6 +80,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         state_dir=_resolved(chosen.state_dir),
         max_request_bytes=chosen.max_request_bytes,
         offline_model_delay=timedelta(seconds=chosen.offline_model_delay),
+        amqp_port=chosen.amqp_port,
         topology_file=_resolved(chosen.servicebus_config),
         ready_file=_resolved(chosen.ready_file),
         verbose=chosen.verbose,

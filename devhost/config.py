@@ -8,7 +8,7 @@ import os
 import re
 import sys
 from collections.abc import Mapping, MutableMapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,6 +17,7 @@ from devhost.host_json import HostJson, load_host_json
 from devhost.json_file import read_object
 
 FILE: Final = "local.settings.json"
+_LOCAL_ENDPOINT = re.compile(r"(?i)(endpoint=sb://(?:localhost|127\.0\.0\.1|\[::1\]))(?::\d+)?/?(?=;|$)")
 _PLACEHOLDER = re.compile(r"%([^%\s]+)%")
 
 
@@ -33,6 +34,19 @@ class AppConfig:
         """Whether the setting `AzureWebJobs.<function>.Disabled` is true; `__` may stand for each dot, as on Linux."""
         names = (f"AzureWebJobs.{function}.Disabled", f"AzureWebJobs__{function}__Disabled")
         return any(self.settings.get(name, "").lower() in {"true", "1"} for name in names)
+
+    def emulator_on(self, port: int, environment: MutableMapping[str, str] = os.environ) -> "AppConfig":
+        """The same, with every emulator's connection string that names this machine naming `port` of it instead.
+
+        The environment is changed too, because that is where the app reads the setting.
+        """
+        moved = {
+            name: _LOCAL_ENDPOINT.sub(rf"\g<1>:{port}", value)
+            for name, value in self.settings.items()
+            if "usedevelopmentemulator=true" in value.lower() and _LOCAL_ENDPOINT.search(value)
+        }
+        environment.update(moved)
+        return replace(self, settings={**self.settings, **moved})
 
     def expand(self, text: str) -> str:
         """`text` with each `%Name%` replaced by the setting of that name.

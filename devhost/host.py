@@ -25,7 +25,7 @@ from devhost.http.admin_api import AdminApi
 from devhost.http.function_endpoint import FunctionEndpoint
 from devhost.http.limits import RequestLimits
 from devhost.http.routes import RouteTable, build_routes
-from devhost.http.server import DEFAULT_MAX_REQUEST_BYTES, HttpServer, listen
+from devhost.http.server import DEFAULT_MAX_REQUEST_BYTES, HttpServer, free_port, listen
 from devhost.keys import DURABLE_KEY, HostKeys, load_keys
 from devhost.logs import LEVELS, set_app_level
 from devhost.offline_model.api import OfflineModelApi
@@ -53,7 +53,8 @@ _DURABLE: Final = frozenset({"orchestrationTrigger", "activityTrigger", "entityT
 class HostOptions:
     """What the person who starts the host chooses.
 
-    Without a `state_dir` it is `.devhost` in the app's folder; `topology_file` names the Service Bus entities.
+    Without a `state_dir` it is `.devhost` in the app's folder; `topology_file` names the Service Bus entities, and
+    `amqp_port` the port to serve them on in place of the one in the app's settings. Port 0 is any free one.
     """
 
     app_dir: Path
@@ -63,6 +64,7 @@ class HostOptions:
     max_request_bytes: int = DEFAULT_MAX_REQUEST_BYTES
     offline_model_delay: timedelta = timedelta(0)
     topology_file: Path | None = None
+    amqp_port: int | None = None
     ready_file: Path | None = None
     verbose: bool = False
 
@@ -146,6 +148,8 @@ class Host:
     def _prepare(self) -> _Ground:
         options = self._options
         config = load_config(options.app_dir)
+        if options.amqp_port is not None:
+            config = config.emulator_on(options.amqp_port or free_port(options.host))
         level = config.host_json.choice("logging", "logLevel", "default", choices=LEVELS)
         if level and not options.verbose:
             set_app_level(level)

@@ -45,6 +45,13 @@ def listen(host: str, port: int) -> socket.socket:
     return listener
 
 
+def free_port(host: str) -> int:
+    """A port nobody listens on just now, for a part that is told its port before it listens."""
+    with listen(host, 0) as probe:
+        port: int = probe.getsockname()[1]
+        return port
+
+
 class HttpServer:
     """Answers on a listening socket from `start` to `stop`."""
 

@@ -165,6 +165,23 @@ def test_a_function_is_disabled_by_its_setting(setting: str, value: str, disable
     assert AppConfig(Path(), {setting: value}, HostJson({}, ())).disables("f") is disabled
 
 
+def test_only_local_emulators_are_moved_to_another_port() -> None:
+    rest = ";SharedAccessKeyName=k;SharedAccessKey=v;"
+    settings = {
+        "Local": f"Endpoint=sb://localhost{rest}UseDevelopmentEmulator=true;",
+        "WithPort": f"Endpoint=sb://127.0.0.1:5672/{rest}UseDevelopmentEmulator=true",
+        "Elsewhere": f"Endpoint=sb://bus.internal{rest}UseDevelopmentEmulator=true",
+        "Azure": f"Endpoint=sb://localhost{rest}",
+        "Other": "localhost",
+    }
+    environment = dict(settings)
+    moved = AppConfig(Path(), settings, HostJson({}, ())).emulator_on(6000, environment)
+    assert moved.settings["Local"] == f"Endpoint=sb://localhost:6000{rest}UseDevelopmentEmulator=true;"
+    assert moved.settings["WithPort"] == f"Endpoint=sb://127.0.0.1:6000{rest}UseDevelopmentEmulator=true"
+    assert {name for name in settings if moved.settings[name] != settings[name]} == {"Local", "WithPort"}
+    assert environment == moved.settings
+
+
 def test_a_duration_that_is_none_is_refused_by_its_key() -> None:
     with pytest.raises(StartError, match="functionTimeout must be a duration"):
         values(timeout="ten minutes").duration("functionTimeout")
