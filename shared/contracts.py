@@ -3,16 +3,18 @@
 `AgentTask` goes to an agent's queue, `AgentResult` comes back, `RunResult` is what every pattern returns.
 """
 
+import math
 from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Literal, Self
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, JsonValue, model_validator
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, JsonValue, model_validator
 
 from shared import names
 from shared.status import RunStatus, StepStatus
 
-MAX_MESSAGE_ID = 128  # the service's limit on a MessageId
+MAX_JSON_DEPTH = 64
+"""How deep values may lie in one another. Parsers stop at about 200, and a value is stored inside documents."""
 
 TaskId = Annotated[
     str,
@@ -25,6 +27,23 @@ TaskId = Annotated[
 ]
 StepId = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
 AgentName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,39}$")]
+
+
+def _bounded(value: JsonValue) -> JsonValue:
+    waiting = [(value, 1)]
+    while waiting:
+        item, depth = waiting.pop()
+        if depth > MAX_JSON_DEPTH:
+            raise ValueError(f"values may lie at most {MAX_JSON_DEPTH} deep in one another")
+        if isinstance(item, float) and not math.isfinite(item):
+            raise ValueError("NaN and Infinity are no JSON")
+        children = item.values() if isinstance(item, dict) else item if isinstance(item, list) else ()
+        waiting.extend((child, depth + 1) for child in children)
+    return value
+
+
+JsonData = Annotated[JsonValue, AfterValidator(_bounded)]
+"""JSON from outside, which has to survive being stored and read again."""
 
 
 class Contract(BaseModel):
@@ -48,13 +67,13 @@ class EarlierOutput(Contract):
 
     step_id: StepId
     agent: AgentName
-    output: JsonValue
+    output: JsonData
 
 
 class AgentInput(Contract):
     """What an agent is given: the request as it was made, and what earlier steps made of it."""
 
-    request: JsonValue
+    request: JsonData
     earlier: tuple[EarlierOutput, ...] = ()
 
 
@@ -89,8 +108,8 @@ class AgentTask(Contract):
     def _ids_make_a_legal_message_id(self) -> Self:
         if self.task_id.startswith("@") or any(c in self.task_id for c in "/\\?#:"):
             raise ValueError("task_id must not begin with @ nor contain / \\ ? # :")
-        if len(self.message_id) > MAX_MESSAGE_ID:
-            raise ValueError(f"task_id and step_id together exceed a message id of {MAX_MESSAGE_ID} characters")
+        if len(self.message_id) > names.MAX_MESSAGE_ID:
+            raise ValueError(f"task_id and step_id together exceed a message id of {names.MAX_MESSAGE_ID} characters")
         return self
 
     @property
@@ -118,11 +137,12 @@ class Usage(Contract):
     def plus(self, other: Self) -> Self:
         """Both together; an unknown cost makes the sum unknown, two models leave the model unnamed."""
         known = self.cost_usd is not None and other.cost_usd is not None
+        models = {usage.model for usage in (self, other) if usage.model or usage.input_tokens or usage.output_tokens}
         return type(self)(
             input_tokens=self.input_tokens + other.input_tokens,
             output_tokens=self.output_tokens + other.output_tokens,
             cost_usd=round((self.cost_usd or 0) + (other.cost_usd or 0), 9) if known else None,
-            model=self.model if other.model in (None, self.model) else other.model if self.model is None else None,
+            model=models.pop() if len(models) == 1 else None,
         )
 
 
@@ -132,7 +152,7 @@ class AgentResult(Contract):
     status: Literal[
         StepStatus.SUCCEEDED, StepStatus.FAILED, StepStatus.SKIPPED, StepStatus.TIMED_OUT, StepStatus.REJECTED
     ]
-    output: JsonValue = None
+    output: JsonData = None
     error: ErrorInfo | None = None
     usage: Usage = Usage()
     attempt: int = 1

@@ -6,7 +6,9 @@ MusterError
 │   ├── ModelRateLimited     the model answered 429
 │   ├── AgentTimedOut        an agent took longer than one attempt may
 │   ├── StoreUnavailable     the state or artifact store did not answer
-│   └── BusUnavailable       Service Bus did not answer
+│   ├── BusUnavailable       Service Bus did not answer
+│   ├── IdentityUnavailable  Entra ID did not answer
+│   └── TaskHubUnavailable   the task hub did not answer
 └── TerminalError            another attempt would fail in the same way
     ├── ConfigurationError   a setting is missing or contradicts another
     ├── InvalidRequest       somebody's input breaks its contract; names the field
@@ -15,14 +17,23 @@ MusterError
     ├── Conflict             the thing named exists already, and is another
     ├── IllegalTransition    a status table forbids the move
     ├── ClaimLost            another runner holds the step now
-    ├── ModelRefused         the model refused the request (4xx, content filter)
-    ├── ModelAnswerInvalid   the model answered, and not with what was asked for
+    ├── NoUsableAnswer       the model was asked and gave nothing to work with; says what that used
+    │   ├── ModelRefused         it refused the request (4xx, content filter)
+    │   └── ModelAnswerInvalid   it answered, and not with what was asked for
+    ├── AgentOutputInvalid   an agent returned what is no JSON, or too much of it
     ├── AgentFailed          an agent's step ended without success, and its message belongs with the dead letters
     ├── MessageTooLarge      a message is over the queue's limit
+    ├── StateCorrupted       a stored document is not one that this app can read
     └── ArtifactCorrupted    an artifact's bytes are not those that were stored
 """
 
+from __future__ import annotations
+
 from datetime import timedelta
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from shared.contracts import Usage
 
 
 class MusterError(Exception):
@@ -55,6 +66,14 @@ class StoreUnavailable(RetryableError):
 
 class BusUnavailable(RetryableError):
     """Service Bus did not answer."""
+
+
+class IdentityUnavailable(RetryableError):
+    """Entra ID did not answer."""
+
+
+class TaskHubUnavailable(RetryableError):
+    """The task hub did not answer."""
 
 
 class TerminalError(MusterError):
@@ -93,12 +112,24 @@ class ClaimLost(TerminalError):
     """Another runner holds the step now, so this one's result is not recorded."""
 
 
-class ModelRefused(TerminalError):
+class NoUsableAnswer(TerminalError):
+    """The model gave nothing to work with. `usage` is what that used, if it answered at all: it is paid for."""
+
+    def __init__(self, message: str, *, usage: Usage | None = None) -> None:
+        super().__init__(message)
+        self.usage = usage
+
+
+class ModelRefused(NoUsableAnswer):
     """The model refused the request."""
 
 
-class ModelAnswerInvalid(TerminalError):
+class ModelAnswerInvalid(NoUsableAnswer):
     """The model answered, and not with what was asked for."""
+
+
+class AgentOutputInvalid(TerminalError):
+    """An agent returned what is no JSON, or too much of it."""
 
 
 class AgentFailed(TerminalError):
@@ -107,6 +138,10 @@ class AgentFailed(TerminalError):
 
 class MessageTooLarge(TerminalError):
     """A message is over the queue's limit."""
+
+
+class StateCorrupted(TerminalError):
+    """A stored document is not one that this app can read: it was changed by hand, or by a later version."""
 
 
 class ArtifactCorrupted(TerminalError):

@@ -4,6 +4,12 @@ These strings are stored in queues, histories and documents that outlive a deplo
 was written under the old name, so a new behaviour gets a new name and the old one stays until nothing bears it.
 """
 
+import hashlib
+from datetime import datetime
+
+MAX_MESSAGE_ID = 128
+"""The service's limit on a MessageId, in characters."""
+
 SERVICE_BUS_CONNECTION = "ServiceBusConnection"
 
 ORCHESTRATOR_SEQUENTIAL = "sequential"
@@ -37,6 +43,16 @@ def reply_event(step_id: str) -> str:
 def message_id(task_id: str, step_id: str, attempt: int) -> str:
     """The MessageId of an agent's task, so that the queue's duplicate detection knows a repeated send."""
     return f"{task_id}:{step_id}:{attempt}"
+
+
+def copy_message_id(message_id: str, made_at: datetime) -> str:
+    """The MessageId of a copy of a message, made to be looked at later.
+
+    It differs from the original's, and from that of a copy made in another second: duplicate detection would take a
+    copy under an id that it has seen for the message that it copies, and drop it.
+    """
+    copy = f"{message_id}@{int(made_at.timestamp())}"
+    return copy if len(copy) <= MAX_MESSAGE_ID else hashlib.sha256(copy.encode()).hexdigest()
 
 
 def _identifier(agent: str) -> str:

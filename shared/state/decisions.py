@@ -6,7 +6,7 @@ Every store runs the same ones, inside whatever its own means of guarding a writ
 from dataclasses import dataclass
 from datetime import datetime
 
-from shared.contracts import AgentResult, RunResult
+from shared.contracts import AgentResult, ErrorInfo, RunResult, Usage
 from shared.errors import ClaimLost, NotFound
 from shared.state.documents import Attempt, RunDocument, StepDocument
 from shared.status import (
@@ -36,10 +36,9 @@ class ClaimRequest:
 
 @dataclass(frozen=True, slots=True)
 class Claimed:
-    """The step is the asker's to run. `taken_over` when an earlier claim ran out without a record."""
+    """The step is the asker's to run, as the attempt that `step` says."""
 
     step: StepDocument
-    taken_over: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +66,13 @@ type ClaimDecision = Claimed | Finished | Busy | NotWanted
 
 
 def decide_claim(run: RunDocument | None, step: StepDocument | None, request: ClaimRequest) -> ClaimDecision:
-    """Whether `request` gets the step. `Claimed` carries the document to write."""
+    """Whether `request` gets the step. `Claimed` carries the document to write.
+
+    A claim that ran out without a record is an attempt that was made: it goes into the log, so that an agent that
+    takes its process down with it is not begun again for ever.
+    """
+    if step is not None and step.agent != request.agent:
+        return NotWanted(f"it is a step of {step.agent}")
     if step is not None and step.result is not None and step_is_over(step.status):
         return Finished(step.result)
     if run is None:
@@ -77,19 +82,20 @@ def decide_claim(run: RunDocument | None, step: StepDocument | None, request: Cl
     if step is not None and step.status is StepStatus.RUNNING and step.lease_until > request.now:
         return Busy(step.lease_until)
     check_transition(STEP_TRANSITIONS, step.status if step else StepStatus.PENDING, StepStatus.RUNNING)
+    attempts = _attempts_made(step)
     claimed = StepDocument(
         task_id=request.task_id,
         step_id=request.step_id,
         agent=request.agent,
         status=StepStatus.RUNNING,
-        attempt=request.attempt,
+        attempt=max(request.attempt, len(attempts) + 1),
         owner=request.owner,
         lease_until=request.lease_until,
         enqueued_at=step.enqueued_at if step else request.enqueued_at,
         started_at=request.now,
-        attempts=step.attempts if step else (),
+        attempts=attempts,
     )
-    return Claimed(claimed, taken_over=step is not None and step.status is StepStatus.RUNNING)
+    return Claimed(claimed)
 
 
 def decide_record(step: StepDocument | None, owner: str, result: AgentResult, now: datetime) -> StepDocument:
@@ -121,6 +127,20 @@ def decide_advance(
     return run.model_copy(
         update={"status": to, "result": result, "updated_at": now, "completed_at": now if run_is_over(to) else None}
     )
+
+
+def _attempts_made(step: StepDocument | None) -> tuple[Attempt, ...]:
+    if step is None or step.status is not StepStatus.RUNNING:
+        return step.attempts if step else ()
+    lost = Attempt(
+        attempt=step.attempt,
+        started_at=step.started_at,
+        ended_at=step.lease_until,
+        error=ErrorInfo(type="RunnerLost", message="its runner stopped without recording a result", retryable=True),
+        # It may have asked a model before it stopped, and unknown is not free.
+        usage=Usage(cost_usd=None),
+    )
+    return (*step.attempts, lost)
 
 
 def _held_by(step: StepDocument | None, owner: str) -> StepDocument:

@@ -3,12 +3,11 @@
 No two agents ever rewrite one document: a step's document belongs to whoever holds its claim.
 """
 
-from datetime import datetime
 from typing import Literal
 
-from pydantic import JsonValue
+from pydantic import AwareDatetime
 
-from shared.contracts import AgentName, AgentResult, Contract, ErrorInfo, RunResult, StepId, TaskId, Usage
+from shared.contracts import AgentName, AgentResult, Contract, ErrorInfo, JsonData, RunResult, StepId, TaskId, Usage
 from shared.status import RunStatus, StepStatus
 
 
@@ -28,11 +27,11 @@ class RunDocument(Contract):
     type: str
     workflow: str
     status: RunStatus = RunStatus.PENDING
-    input: JsonValue
+    input: JsonData
     plan: tuple[PlannedStep, ...]
-    created_at: datetime
-    updated_at: datetime
-    completed_at: datetime | None = None
+    created_at: AwareDatetime
+    updated_at: AwareDatetime
+    completed_at: AwareDatetime | None = None
     result: RunResult | None = None
 
 
@@ -40,8 +39,8 @@ class Attempt(Contract):
     """One attempt at a step that did not end it, and why."""
 
     attempt: int
-    started_at: datetime
-    ended_at: datetime
+    started_at: AwareDatetime
+    ended_at: AwareDatetime
     error: ErrorInfo
     usage: Usage = Usage()
 
@@ -56,10 +55,10 @@ class StepDocument(Contract):
     status: StepStatus
     attempt: int
     owner: str
-    lease_until: datetime
-    enqueued_at: datetime
-    started_at: datetime
-    completed_at: datetime | None = None
+    lease_until: AwareDatetime
+    enqueued_at: AwareDatetime
+    started_at: AwareDatetime
+    completed_at: AwareDatetime | None = None
     result: AgentResult | None = None
     attempts: tuple[Attempt, ...] = ()
 

@@ -1,17 +1,20 @@
 """The embedded twin of the state store: one SQLite file, in write-ahead mode, safe for several processes at once.
 
-A call runs in a worker thread, so that the disk never holds up the event loop; a lock keeps the one connection to
-one call at a time. A write is on disk when its call returns.
+One thread owns the connection and makes one call after another, so that the disk never holds up the event loop and
+a call that is cancelled cannot leave its transaction to the next one. A write is on disk when its call returns.
 """
 
 import asyncio
 import sqlite3
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from pathlib import Path
 
+from pydantic import BaseModel, ValidationError
+
 from shared.contracts import AgentResult, RunResult
-from shared.errors import StoreUnavailable
+from shared.errors import StateCorrupted, StoreUnavailable
 from shared.state.decisions import (
     ClaimDecision,
     Claimed,
@@ -34,6 +37,7 @@ create table if not exists steps (
     primary key (task_id, step_id)
 ) without rowid;
 """
+_DAMAGED = (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT)
 
 
 class SqliteState:
@@ -42,7 +46,7 @@ class SqliteState:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._connection: sqlite3.Connection | None = None
-        self._turn = asyncio.Lock()
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="state")
 
     async def create_run(self, run: RunDocument) -> bool:
         """Insert unless the id is taken; see `StateStore.create_run`."""
@@ -64,7 +68,7 @@ class SqliteState:
             if run is None:
                 return None
             rows = db.execute("select body from steps where task_id = ? order by position", (task_id,))
-            return RunRecord(run=run, steps=tuple(StepDocument.model_validate_json(body) for (body,) in rows))
+            return RunRecord(run=run, steps=tuple(_document(StepDocument, body, task_id) for (body,) in rows))
 
         return await self._in_transaction(work)
 
@@ -113,14 +117,15 @@ class SqliteState:
 
     async def close(self) -> None:
         """Close the file."""
-        async with self._turn:
-            if self._connection is not None:
-                await asyncio.to_thread(self._connection.close)
-                self._connection = None
+        await asyncio.get_running_loop().run_in_executor(self._thread, self._disconnect)
+
+    def _disconnect(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
 
     async def _in_transaction[T](self, work: Callable[[sqlite3.Connection], T]) -> T:
-        async with self._turn:
-            return await asyncio.to_thread(self._run_in_transaction, work)
+        return await asyncio.get_running_loop().run_in_executor(self._thread, self._run_in_transaction, work)
 
     def _run_in_transaction[T](self, work: Callable[[sqlite3.Connection], T]) -> T:
         try:
@@ -130,6 +135,8 @@ class SqliteState:
             with self._connection:
                 return work(self._connection)
         except sqlite3.Error as error:
+            if error.sqlite_errorcode in _DAMAGED:
+                raise StateCorrupted(f"the state store at {self._path} cannot be read: {error}") from error
             raise StoreUnavailable(f"the state store at {self._path} did not answer: {error}") from error
         except OSError as error:
             raise StoreUnavailable(f"the state store at {self._path} cannot be opened: {error}") from error
@@ -137,26 +144,45 @@ class SqliteState:
 
 def _open(path: Path) -> sqlite3.Connection:
     path.parent.mkdir(parents=True, exist_ok=True)
-    db = sqlite3.connect(path, timeout=10, isolation_level=None, check_same_thread=False)
-    db.execute("pragma journal_mode = wal")
-    db.execute("pragma synchronous = full")
-    db.executescript(_SCHEMA)
+    db = sqlite3.connect(path, timeout=10, isolation_level=None)
+    try:
+        _prepare(db, path)
+    except BaseException:
+        db.close()
+        raise
+    return db
+
+
+def _prepare(db: sqlite3.Connection, path: Path) -> None:
     found = db.execute("pragma user_version").fetchone()[0]
     if found not in (0, SCHEMA_VERSION):
-        db.close()
-        raise StoreUnavailable(f"the state store at {path} has schema version {found}; this app reads {SCHEMA_VERSION}")
-    db.execute(f"pragma user_version = {SCHEMA_VERSION}")
-    return db
+        # Nothing may be written before this: the file belongs to a version that keeps it in another way.
+        raise StateCorrupted(f"the state store at {path} has schema version {found}; this app reads {SCHEMA_VERSION}")
+    db.execute("pragma journal_mode = wal")
+    db.execute("pragma synchronous = full")
+    if found == 0:
+        db.executescript(_SCHEMA)
+        db.execute(f"pragma user_version = {SCHEMA_VERSION}")
+
+
+def _document[D: BaseModel](contract: type[D], body: str, task_id: str) -> D:
+    try:
+        return contract.model_validate_json(body)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        where = ".".join(str(part) for part in first["loc"])
+        kind = contract.__name__
+        raise StateCorrupted(f"a {kind} of run {task_id} cannot be read: {where}: {first['msg']}") from None
 
 
 def _run(db: sqlite3.Connection, task_id: str) -> RunDocument | None:
     row = db.execute("select body from runs where task_id = ?", (task_id,)).fetchone()
-    return RunDocument.model_validate_json(row[0]) if row else None
+    return _document(RunDocument, row[0], task_id) if row else None
 
 
 def _step(db: sqlite3.Connection, task_id: str, step_id: str) -> StepDocument | None:
     row = db.execute("select body from steps where task_id = ? and step_id = ?", (task_id, step_id)).fetchone()
-    return StepDocument.model_validate_json(row[0]) if row else None
+    return _document(StepDocument, row[0], task_id) if row else None
 
 
 def _write_step(db: sqlite3.Connection, step: StepDocument) -> None:

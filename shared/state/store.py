@@ -10,7 +10,7 @@ from shared.status import RunStatus
 
 
 class StateStore(Protocol):
-    """Keeps runs durably. Every method may raise `StoreUnavailable` (retryable)."""
+    """Keeps runs durably. Every method may raise `StoreUnavailable` (retryable) and `StateCorrupted` (terminal)."""
 
     async def create_run(self, run: RunDocument) -> bool:
         """Store a new run; False, and nothing written, when its id is taken."""
