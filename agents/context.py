@@ -4,6 +4,7 @@ from datetime import timedelta
 
 from shared.artifacts.store import ArtifactStore
 from shared.contracts import ArtifactRef, Usage
+from shared.errors import NoUsableAnswer
 from shared.llm.model import ModelClient, ModelRequest
 
 
@@ -29,9 +30,14 @@ class AgentContext:
 
         Raises what `ModelClient.complete` raises.
         """
-        reply = await self._model.complete(
-            ModelRequest(system=system, user=user, max_output_tokens=self._max_output_tokens, timeout=self._timeout)
+        request = ModelRequest(
+            system=system, user=user, max_output_tokens=self._max_output_tokens, timeout=self._timeout
         )
+        try:
+            reply = await self._model.complete(request)
+        except NoUsableAnswer as error:
+            self.usage = self.usage.plus(error.usage or Usage())
+            raise
         self.usage = self.usage.plus(reply.usage)
         return reply.text
 

@@ -6,6 +6,8 @@ from collections.abc import Awaitable, Callable
 from functools import cache
 from typing import TYPE_CHECKING
 
+from shared.errors import ConfigurationError, IdentityUnavailable
+
 if TYPE_CHECKING:
     from azure.identity.aio import DefaultAzureCredential
 
@@ -22,9 +24,20 @@ def entra_credential(client_id: str | None) -> DefaultAzureCredential:
 
 
 def entra_token(client_id: str | None, scope: str) -> Callable[[], Awaitable[str]]:
-    """A function that gives a fresh bearer token for `scope`, from the credential's cache while it is good."""
+    """A function that gives a fresh bearer token for `scope`, from the credential's cache while it is good.
+
+    It raises `ConfigurationError` when there is no identity or it is refused, `IdentityUnavailable` when Entra ID
+    does not answer.
+    """
 
     async def token() -> str:
-        return (await entra_credential(client_id).get_token(scope)).token
+        from azure.core.exceptions import AzureError, ClientAuthenticationError
+
+        try:
+            return (await entra_credential(client_id).get_token(scope)).token
+        except ClientAuthenticationError as error:
+            raise ConfigurationError(f"this app has no identity that Entra ID accepts: {error.message}") from error
+        except AzureError as error:
+            raise IdentityUnavailable(f"Entra ID gave no token: {error.message}") from error
 
     return token

@@ -16,8 +16,10 @@ _NO_KEY = "none"  # the openai client insists on a key; a server that wants none
 def resolve_endpoint(settings: Settings) -> Endpoint:
     """The endpoint to call: the one given, else OpenAI's when there is a key, else the local host's offline model.
 
-    Raises `ConfigurationError` when nothing is set outside development.
+    Raises `ConfigurationError` when nothing is set outside development, and for an endpoint that is no address.
     """
+    if not (settings.model_api_key.isascii() and settings.model_api_key.isprintable()):
+        raise ConfigurationError("MUSTER_MODEL_API_KEY has characters that cannot travel in a header")
     if settings.model_base_url:
         return Endpoint(settings.model_base_url, _credential(settings), settings.model_name)
     if settings.model_api_key:
@@ -28,9 +30,20 @@ def resolve_endpoint(settings: Settings) -> Endpoint:
 
 
 def _credential(settings: Settings) -> ApiKey:
+    host = _host(settings.model_base_url)
     if settings.model_api_key:
         return settings.model_api_key
-    host = urlsplit(settings.model_base_url).hostname or ""
     if host.endswith(_AZURE_HOSTS):
         return entra_token(settings.client_id or None, _AZURE_SCOPE)
     return _NO_KEY
+
+
+def _host(url: str) -> str:
+    try:
+        parts = urlsplit(url)
+        host = parts.hostname if parts.scheme in ("http", "https") else None
+    except ValueError:
+        host = None
+    if not host:
+        raise ConfigurationError("MUSTER_MODEL_BASE_URL is no http or https address")
+    return host

@@ -32,7 +32,8 @@ class ModelClient(Protocol):
         """One answer.
 
         Raises `ModelUnavailable` and `ModelRateLimited` (retryable), `ModelRefused`, `ModelAnswerInvalid` (an empty
-        or cut-off answer) and `ConfigurationError` (terminal).
+        or cut-off answer) and `ConfigurationError` (terminal). An answer that was paid for and cannot be used says
+        in its error what it used.
         """
         ...
 

@@ -6,8 +6,9 @@ costs a cold start more than the rest of the app together.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -35,7 +36,7 @@ class Endpoint:
     """Where the model is. `api_key` is a key, or gives a fresh Entra ID token for each call."""
 
     base_url: str | None
-    api_key: ApiKey
+    api_key: ApiKey = field(repr=False)
     model: str
 
 
@@ -52,19 +53,30 @@ class OpenAIModel:
         import openai
 
         endpoint, client = self._connect()
+        where = str(client.base_url.host)
         try:
-            completion = await client.chat.completions.create(
-                model=endpoint.model,
-                messages=[
-                    {"role": "system", "content": request.system},
-                    {"role": "user", "content": request.user},
-                ],
-                max_completion_tokens=request.max_output_tokens,
-                timeout=request.timeout.total_seconds(),
-            )
+            # The client's own timeout is for each read, so that an answer that trickles in would never meet it.
+            async with asyncio.timeout(request.timeout.total_seconds()):
+                completion = await client.chat.completions.create(
+                    model=endpoint.model,
+                    messages=[
+                        {"role": "system", "content": request.system},
+                        {"role": "user", "content": request.user},
+                    ],
+                    max_completion_tokens=request.max_output_tokens,
+                    timeout=request.timeout.total_seconds(),
+                )
+        except TimeoutError as error:
+            raise ModelUnavailable(f"{where} did not answer in time") from error
         except openai.OpenAIError as error:
-            raise _translated(error, str(client.base_url.host)) from error
-        return _reply(completion, endpoint.model)
+            raise _translated(error, where) from error
+        except ValueError as error:
+            raise ModelAnswerInvalid(f"{where} answered with something that is no JSON: {error}") from error
+        try:
+            return _reply(completion, endpoint.model)
+        except (AttributeError, TypeError, IndexError) as error:
+            # The client takes any JSON for a completion, and fails where it is read.
+            raise ModelAnswerInvalid(f"{where} answered with something that is no chat completion") from error
 
     async def close(self) -> None:
         """Close the client's connections."""
@@ -84,22 +96,29 @@ class OpenAIModel:
 
 
 def _reply(completion: ChatCompletion, asked: str) -> ModelReply:
-    choice = completion.choices[0] if completion.choices else None
-    text = (choice.message.content or "").strip() if choice else ""
-    if choice is not None and choice.finish_reason == "content_filter":
-        raise ModelRefused("the model's content filter stopped the answer")
-    if choice is not None and choice.finish_reason == "length":
-        raise ModelAnswerInvalid("the answer was cut at MUSTER_MODEL_MAX_OUTPUT_TOKENS")
+    usage = _usage(completion, asked)
+    if not completion.choices:
+        raise ModelAnswerInvalid("the model answered with nothing", usage=usage)
+    choice = completion.choices[0]
+    # JSON can hold half of a surrogate pair, which no other encoding of the text can.
+    text = (choice.message.content or "").strip().encode(errors="replace").decode()
+    if choice.finish_reason == "content_filter":
+        raise ModelRefused("the model's content filter stopped the answer", usage=usage)
+    if choice.finish_reason == "length":
+        raise ModelAnswerInvalid("the answer was cut at the most tokens it may have", usage=usage)
+    if not text and choice.message.refusal:
+        raise ModelRefused(f"the model refused: {choice.message.refusal[:500]}", usage=usage)
     if not text:
-        raise ModelAnswerInvalid("the model answered with nothing")
-    return ModelReply(text=text, usage=_usage(completion, asked))
+        raise ModelAnswerInvalid("the model answered with nothing", usage=usage)
+    return ModelReply(text=text, usage=usage)
 
 
 def _usage(completion: ChatCompletion, asked: str) -> Usage:
-    model = completion.model or asked
-    if completion.usage is None:
+    model = completion.model if isinstance(completion.model, str) and completion.model else asked
+    counts: Any = completion.usage
+    tokens_in, tokens_out = getattr(counts, "prompt_tokens", None), getattr(counts, "completion_tokens", None)
+    if not isinstance(tokens_in, int) or not isinstance(tokens_out, int) or min(tokens_in, tokens_out) < 0:
         return Usage(cost_usd=None, model=model)
-    tokens_in, tokens_out = completion.usage.prompt_tokens, completion.usage.completion_tokens
     cost = cost_usd(model, tokens_in, tokens_out)
     return Usage(
         input_tokens=tokens_in,
