@@ -25,6 +25,7 @@ class Settings(BaseModel):
         default="",
         alias="ServiceBusConnection",
         description="A Service Bus connection string. Locally the emulator's, which the local host serves by itself.",
+        repr=False,
     )
     service_bus_host: _Text = Field(
         default="",

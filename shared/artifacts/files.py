@@ -45,15 +45,18 @@ class FileArtifacts:
 
 
 def _write_once(path: Path, content: bytes) -> None:
-    if path.exists() and path.read_bytes() == content:
-        return
     try:
+        if path.exists() and path.read_bytes() == content:
+            return
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".put-")
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(temporary).replace(path)
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            Path(temporary).replace(path)
+        finally:
+            Path(temporary).unlink(missing_ok=True)
     except OSError as error:
         raise StoreUnavailable(f"cannot write the artifact at {path}: {error}") from error

@@ -5,16 +5,26 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
+from shared.errors import InvalidMessage
+from shared.names import MAX_MESSAGE_ID
+
 
 @dataclass(frozen=True, slots=True)
 class OutgoingMessage:
-    """A message to send. `enqueue_at` makes the queue hold it until then; None is at once."""
+    """A message to send. `enqueue_at` makes the queue hold it until then; None is at once.
+
+    Raises `InvalidMessage` for an id that the service would not take.
+    """
 
     body: bytes
     message_id: str
     correlation_id: str | None = None
     enqueue_at: datetime | None = None
     traceparent: str | None = None
+
+    def __post_init__(self) -> None:
+        if not 0 < len(self.message_id) <= MAX_MESSAGE_ID:
+            raise InvalidMessage(f"a message id has 1 to {MAX_MESSAGE_ID} characters, not {len(self.message_id)}")
 
 
 class MessageBus(Protocol):

@@ -9,7 +9,9 @@ from __future__ import annotations
 import asyncio
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from shared.credentials import entra_credential
@@ -25,15 +27,20 @@ JSON_CONTENT = "application/json"
 
 @dataclass(frozen=True, slots=True)
 class Namespace:
-    """How to reach a namespace: a connection string, or its host name with an Entra ID identity."""
+    """How to reach a namespace: a connection string, or its host name with an Entra ID identity.
 
-    connection_string: str | None = None
+    `try_timeout` bounds one try at sending, `retries` the tries after the first; the client waits between them.
+    """
+
+    connection_string: str | None = field(default=None, repr=False)
     host_name: str | None = None
     client_id: str | None = None
+    try_timeout: timedelta = timedelta(seconds=20)
+    retries: int = 3
 
 
 class ServiceBus:
-    """One connection to one namespace, and one sender a queue, opened on first use and kept."""
+    """One sender for each queue of one namespace, each on its own connection, opened on first use and kept."""
 
     def __init__(self, namespace: Namespace) -> None:
         self._namespace = namespace
@@ -46,12 +53,18 @@ class ServiceBus:
         """Send in as few batches as the link's limit allows; see `MessageBus.send`."""
         from azure.core.exceptions import AzureError
 
+        natives = [_native(message) for message in messages]
+        if not natives:
+            return
         async with self._turns[queue]:
             try:
-                await self._send(queue, [_native(message) for message in messages])
-            except (AzureError, OSError, ValueError) as error:
+                await self._send(queue, natives)
+            except BaseException as error:
+                # Whatever ended the send, a cancellation too, has left the link half-way through it.
                 await self._drop(queue)
-                raise _translated(error, queue) from error
+                if isinstance(error, (AzureError, OSError, ValueError)):
+                    raise _translated(error, queue) from error
+                raise
 
     async def close(self) -> None:
         """Close every sender and the connection."""
@@ -87,19 +100,26 @@ class ServiceBus:
     async def _drop(self, queue: str) -> None:
         sender = self._senders.pop(queue, None)
         if sender is not None:
-            await sender.close()
+            # A link that is broken may say so once more when it is closed, which is no news.
+            with suppress(Exception):
+                await sender.close()
 
 
 def _connect(namespace: Namespace) -> ServiceBusClient:
     from azure.servicebus.aio import ServiceBusClient
 
+    tries, seconds = namespace.retries, namespace.try_timeout.total_seconds()
+
     if namespace.connection_string:
         try:
-            return ServiceBusClient.from_connection_string(namespace.connection_string)
+            return ServiceBusClient.from_connection_string(
+                namespace.connection_string, retry_total=tries, try_timeout=seconds
+            )
         except ValueError as error:
             raise ConfigurationError(f"ServiceBusConnection is no Service Bus connection string: {error}") from error
     if namespace.host_name:
-        return ServiceBusClient(namespace.host_name, entra_credential(namespace.client_id))
+        identity = entra_credential(namespace.client_id)
+        return ServiceBusClient(namespace.host_name, identity, retry_total=tries, try_timeout=seconds)
     raise ConfigurationError("set ServiceBusConnection, or ServiceBusConnection__fullyQualifiedNamespace")
 
 
@@ -117,6 +137,7 @@ def _native(message: OutgoingMessage) -> ServiceBusMessage:
 
 
 def _translated(error: Exception, queue: str) -> MusterError:
+    from azure.core.exceptions import ClientAuthenticationError
     from azure.servicebus.exceptions import (
         MessageSizeExceededError,
         MessagingEntityNotFoundError,
@@ -129,7 +150,7 @@ def _translated(error: Exception, queue: str) -> MusterError:
             return MessageTooLarge(f"a message to {queue} is over the queue's limit")
         case MessagingEntityNotFoundError():
             return NotFound(f"there is no queue {queue}")
-        case ServiceBusAuthenticationError() | ServiceBusAuthorizationError():
+        case ServiceBusAuthenticationError() | ServiceBusAuthorizationError() | ClientAuthenticationError():
             return ConfigurationError(f"Service Bus refused this app's identity or key: {error}")
         case _:
             return BusUnavailable(f"Service Bus did not take a message to {queue}: {error}")
