@@ -4,7 +4,6 @@ from datetime import datetime
 
 import azure.durable_functions as df
 import azure.functions as func
-from pydantic import JsonValue
 
 from agents.catalog import Catalog
 from agents.runner import AgentRunner, Answered, Held, TryAgain, Unwanted
@@ -25,7 +24,7 @@ def activity_functions(catalog: Catalog, runner: AgentRunner, clock: Clock) -> d
 def _add(blueprint: df.Blueprint, agent: str, runner: AgentRunner, clock: Clock) -> None:
     @blueprint.function_name(names.agent_activity(agent))
     @blueprint.activity_trigger(input_name="task", activity=names.agent_activity(agent))
-    async def run_as_activity(task: dict[str, JsonValue], context: func.Context) -> dict[str, JsonValue]:
+    async def run_as_activity(task: object, context: func.Context) -> object:
         result = await run_activity(
             AgentTask.model_validate(task), runner, owner=context.invocation_id, now=clock.now()
         )
@@ -40,7 +39,7 @@ async def run_activity(task: AgentTask, runner: AgentRunner, *, owner: str, now:
     match await runner.run(task, owner=owner, enqueued_at=now):
         case Answered(result):
             return result
-        case TryAgain(_, error):
+        case TryAgain(error=error):
             return AgentResult(status=StepStatus.FAILED, error=error, attempt=task.attempt)
         case Held(until):
             message = f"the step is being run elsewhere until {until.isoformat()}"

@@ -6,6 +6,8 @@ To add an agent, write its module and name it here; its queue, its functions and
 from collections.abc import Iterable, Iterator, Mapping
 from types import MappingProxyType
 
+from pydantic import ValidationError
+
 from agents.editor import EDITOR
 from agents.publisher import PUBLISHER
 from agents.research import RESEARCH
@@ -16,7 +18,7 @@ from shared.errors import ConfigurationError, NotFound
 
 
 class Catalog:
-    """A read-only set of agents by name. Raises `ConfigurationError` when two share a name."""
+    """A read-only set of agents by name. Raises `ConfigurationError` when two share a name, or one is not legal."""
 
     def __init__(self, agents: Iterable[AgentSpec]) -> None:
         specs: dict[str, AgentSpec] = {}
@@ -25,7 +27,7 @@ class Catalog:
                 raise ConfigurationError(f"two agents are called {spec.name}")
             specs[spec.name] = spec
         self._specs = specs
-        self.cards: Mapping[str, AgentCard] = MappingProxyType({name: spec.card() for name, spec in specs.items()})
+        self.cards: Mapping[str, AgentCard] = MappingProxyType({name: _card(spec) for name, spec in specs.items()})
 
     def __iter__(self) -> Iterator[AgentSpec]:
         return iter(self._specs.values())
@@ -35,6 +37,14 @@ class Catalog:
         if name not in self._specs:
             raise NotFound(f"no agent is called {name!r}; there are {', '.join(self._specs)}")
         return self._specs[name]
+
+
+def _card(spec: AgentSpec) -> AgentCard:
+    try:
+        return spec.card()
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        raise ConfigurationError(f"agent {spec.name!r}: {first['loc'][0]}: {first['msg']}") from None
 
 
 CATALOG = Catalog([RESEARCH, WRITER, EDITOR, PUBLISHER])

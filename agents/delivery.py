@@ -2,21 +2,23 @@
 
 Returning completes the message. Raising gives it back, and the broker moves it to the dead-letter queue once its
 deliveries are used up, because Python functions cannot settle a message by hand. A wait before another attempt is a
-scheduled copy of the message, because a message that is given back returns at once.
+scheduled copy of the message, because a message that is given back returns at once; that goes for an agent that
+failed and for a store or a task hub that did not answer.
 """
 
 import logging
 from collections.abc import Awaitable, Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from pydantic import ValidationError
 
 from agents.runner import AgentRunner, Answered, Held, TryAgain, Unwanted
 from shared import names
 from shared.contracts import AgentAccount, AgentResult, AgentTask, Outcome, ReplyTo, RunResult
-from shared.errors import AgentFailed, InvalidMessage
+from shared.errors import AgentFailed, InvalidMessage, RetryableError
 from shared.messaging.bus import OutgoingMessage
 from shared.resources import Resources
+from shared.retry import DEFAULT_RETRIES, next_delay
 from shared.state.documents import PlannedStep, RunDocument
 from shared.status import RunStatus, StepStatus
 
@@ -26,6 +28,9 @@ type Reply = Callable[[ReplyTo, AgentResult], Awaitable[None]]
 
 SINGLE_STEP = "agent"
 
+# The queue's clock may be ahead of this one's: a copy that came early would find the claim still held.
+_CLOCK_MARGIN = timedelta(seconds=2)
+
 
 class QueueConsumer:
     """Handles the deliveries of agents' queues."""
@@ -34,28 +39,36 @@ class QueueConsumer:
         self._runner = runner
         self._resources = resources
 
-    async def consume(self, agent: str, body: bytes, *, owner: str, enqueued_at: datetime, reply: Reply) -> None:
+    async def consume(self, agent: str, body: bytes, *, owner: str, enqueued_at: datetime | None, reply: Reply) -> None:
         """Handle one delivery to `agent`'s queue; returning completes it.
 
-        Raises `InvalidMessage` for a body that is no task for this agent, and `AgentFailed` once the step has ended
-        without success and everyone who waits was told.
+        Raises `InvalidMessage` for a body that is no task for this agent, `AgentFailed` once the step has ended
+        without success and everyone who waits was told, and a `RetryableError` once there is no copy left to send.
         """
         task = parse_task(agent, body)
+        try:
+            await self._handle(task, owner, enqueued_at or self._resources.clock.now(), reply)
+        except RetryableError as error:
+            delay = next_delay(DEFAULT_RETRIES, task.attempt, error)
+            if delay is None:
+                raise
+            log.warning("%s of run %s: %s; coming back to it in %s", task.step_id, task.task_id, error, delay)
+            await self._schedule_attempt(task, task.attempt + 1, delay)
+
+    async def _handle(self, task: AgentTask, owner: str, enqueued_at: datetime, reply: Reply) -> None:
         if task.reply_to is None:
             await self._begin_single_step(task)
         outcome = await self._runner.run(task, owner=owner, enqueued_at=enqueued_at)
         match outcome:
             case Answered(result):
                 await self._answer(task, result, reply)
-            case TryAgain(delay, error):
+            case TryAgain(delay, error, next_attempt):
                 log.warning("%s of run %s: %s; trying again in %s", task.step_id, task.task_id, error.message, delay)
-                following = task.model_copy(update={"attempt": task.attempt + 1})
-                await self._schedule(following, following.message_id, self._resources.clock.now() + delay)
+                await self._schedule_attempt(task, next_attempt, delay)
             case Held(until):
                 log.info("%s of run %s is being run elsewhere; looking again at %s", task.step_id, task.task_id, until)
-                # The copy needs an id of its own, or duplicate detection would drop it as the message it copies.
-                again = f"{task.step_id}@{int(until.timestamp())}"
-                await self._schedule(task, names.message_id(task.task_id, again, task.attempt), until)
+                copy_id = names.copy_message_id(task.message_id, self._resources.clock.now())
+                await self._schedule(task, copy_id, until + _CLOCK_MARGIN)
             case Unwanted(reason):
                 log.info("%s of run %s is not wanted: %s", task.step_id, task.task_id, reason)
 
@@ -90,6 +103,10 @@ class QueueConsumer:
             cause = f"{result.error.type}: {result.error.message}" if result.error else result.status
             raise AgentFailed(f"step {task.step_id} of run {task.task_id} {result.status}: {cause}")
 
+    async def _schedule_attempt(self, task: AgentTask, attempt: int, delay: timedelta) -> None:
+        following = task.model_copy(update={"attempt": attempt})
+        await self._schedule(following, following.message_id, self._resources.clock.now() + delay)
+
     async def _schedule(self, task: AgentTask, message_id: str, due: datetime) -> None:
         copy = OutgoingMessage(
             body=task.model_dump_json().encode(),
@@ -115,7 +132,7 @@ def parse_task(agent: str, body: bytes) -> AgentTask:
 
 
 def _is_run_of(run: RunDocument, task: AgentTask) -> bool:
-    return run.type == SINGLE_STEP and [step.step_id for step in run.plan] == [task.step_id]
+    return run.type == SINGLE_STEP and [(step.step_id, step.agent) for step in run.plan] == [(task.step_id, task.agent)]
 
 
 def _single_step_result(task: AgentTask, result: AgentResult) -> RunResult:

@@ -38,7 +38,7 @@ def _article(given: AgentInput) -> str:
 
 def _title(article: str) -> str:
     lines = [line.strip() for line in article.splitlines() if line.strip()]
-    headings = [line.lstrip("#").strip() for line in lines if line.startswith("#")]
+    headings = [title for line in lines if line.startswith("#") and (title := line.lstrip("#").strip())]
     return (headings or lines)[0][:200]
 
 

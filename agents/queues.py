@@ -11,6 +11,7 @@ from agents.catalog import Catalog
 from agents.delivery import QueueConsumer, Reply
 from shared import names
 from shared.contracts import AgentResult, ReplyTo
+from shared.errors import TaskHubUnavailable
 
 log = logging.getLogger("muster.agents")
 
@@ -35,7 +36,7 @@ def _add(blueprint: df.Blueprint, agent: str, queue: str, consumer: QueueConsume
             agent,
             message.get_body(),
             owner=context.invocation_id,
-            enqueued_at=message.enqueued_time_utc or datetime.now(UTC),
+            enqueued_at=_aware(message.enqueued_time_utc),
             reply=reply_through(client),
         )
 
@@ -43,8 +44,8 @@ def _add(blueprint: df.Blueprint, agent: str, queue: str, consumer: QueueConsume
 def reply_through(client: df.DurableFunctionsClient) -> Reply:
     """A `Reply` that raises the awaited event on the orchestration.
 
-    An orchestration that is gone waits for nobody, so telling it is over; any other failure is raised, and the
-    message's next delivery answers from the step's record.
+    An orchestration that is gone waits for nobody, so telling it is over. Any other failure is raised as
+    `TaskHubUnavailable`, and the message's next delivery answers from the step's record.
     """
 
     async def reply(to: ReplyTo, result: AgentResult) -> None:
@@ -52,7 +53,12 @@ def reply_through(client: df.DurableFunctionsClient) -> Reply:
             await client.raise_orchestration_event(to.instance_id, to.event, data=result.model_dump(mode="json"))
         except grpc.aio.AioRpcError as error:
             if error.code() is not grpc.StatusCode.NOT_FOUND:
-                raise
+                raise TaskHubUnavailable(f"the task hub did not take an answer: {error.details()}") from error
             log.warning("the orchestration %s that asked is gone", to.instance_id)
 
     return reply
+
+
+def _aware(instant: datetime | None) -> datetime | None:
+    """The binding drops the offset of some of the service's instants; they are all UTC."""
+    return instant.replace(tzinfo=UTC) if instant is not None and instant.tzinfo is None else instant

@@ -13,6 +13,7 @@ from pydantic import JsonValue, ValidationError
 
 from agents.catalog import Catalog
 from agents.context import AgentContext
+from agents.output import checked_output
 from agents.spec import AgentSpec
 from shared.contracts import AgentInput, AgentResult, AgentTask, ErrorInfo, Usage
 from shared.errors import AgentTimedOut, InvalidMessage, RetryableError
@@ -37,10 +38,11 @@ class Answered:
 
 @dataclass(frozen=True, slots=True)
 class TryAgain:
-    """This attempt failed in a way that another may not; it is due after `delay`."""
+    """This attempt failed in a way that another may not: `next_attempt` is due after `delay`."""
 
     delay: timedelta
     error: ErrorInfo
+    next_attempt: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +97,10 @@ class AgentRunner:
                 return Held(lease_until)
             case NotWanted(reason):
                 return Unwanted(reason)
+            case Claimed(step) if len(step.attempts) >= spec.retry.attempts:
+                # The last attempt was begun and never ended: this agent takes its own process down.
+                lost = step.attempts[-1].error.model_copy(update={"retryable": False})
+                return await self._record(step, StepStatus.FAILED, Usage(), error=lost, now=now)
             case Claimed(step):
                 return await self._attempt(task, spec, step)
 
@@ -111,7 +117,7 @@ class AgentRunner:
             output = await self._within_deadline(task, spec, context)
         except Exception as error:
             return await self._failed(task, spec, step, context.usage, error)
-        return await self._record(task, step, StepStatus.SUCCEEDED, context.usage, output=output, now=clock.now())
+        return await self._record(step, StepStatus.SUCCEEDED, context.usage, output=output, now=clock.now())
 
     async def _within_deadline(self, task: AgentTask, spec: AgentSpec, context: AgentContext) -> JsonValue:
         left = spec.timeout
@@ -122,7 +128,7 @@ class AgentRunner:
         given = await self._input(task)
         try:
             async with asyncio.timeout(left.total_seconds()):
-                return await spec.handler(context, given)
+                return checked_output(spec.name, await spec.handler(context, given))
         except TimeoutError:
             raise AgentTimedOut(f"{spec.name} took longer than {left.total_seconds():g} s") from None
 
@@ -141,19 +147,18 @@ class AgentRunner:
         now = self._resources.clock.now()
         info = describe(error)
         if not isinstance(error, RetryableError):
-            log.error("%s failed for good: %s: %s", _label(task), info.type, info.message, exc_info=error)
-        delay = next_delay(spec.retry, task.attempt, error)
+            log.error("%s failed for good: %s: %s", _label(step), info.type, info.message, exc_info=error)
+        delay = next_delay(spec.retry, step.attempt, error)
         if delay is not None and (task.deadline is None or now + delay < task.deadline):
-            ended = Attempt(attempt=task.attempt, started_at=step.started_at, ended_at=now, error=info, usage=usage)
-            await self._resources.store.release_step(task.task_id, task.step_id, owner=step.owner, attempt=ended)
-            return TryAgain(delay, info)
+            ended = Attempt(attempt=step.attempt, started_at=step.started_at, ended_at=now, error=info, usage=usage)
+            await self._resources.store.release_step(step.task_id, step.step_id, owner=step.owner, attempt=ended)
+            return TryAgain(delay, info, step.attempt + 1)
         timed_out = isinstance(error, (AgentTimedOut, _DeadlinePassed))
         status = StepStatus.TIMED_OUT if timed_out else StepStatus.FAILED
-        return await self._record(task, step, status, usage, error=info, now=now)
+        return await self._record(step, status, usage, error=info, now=now)
 
     async def _record(
         self,
-        task: AgentTask,
         step: StepDocument,
         status: StepStatus,
         usage: Usage,
@@ -170,12 +175,12 @@ class AgentRunner:
                 "output": output,
                 "error": error,
                 "usage": usage,
-                "attempt": task.attempt,
+                "attempt": step.attempt,
                 "started_at": step.started_at,
                 "completed_at": now,
             }
         )
-        await self._resources.store.record_step(task.task_id, task.step_id, owner=step.owner, result=result, now=now)
+        await self._resources.store.record_step(step.task_id, step.step_id, owner=step.owner, result=result, now=now)
         return Answered(result)
 
 
@@ -186,8 +191,9 @@ class _DeadlinePassed(Exception):
 def describe(error: BaseException) -> ErrorInfo:
     """An exception as data: its type, its message, and whether it is one that another attempt may mend."""
     name = "DeadlinePassed" if isinstance(error, _DeadlinePassed) else type(error).__name__
-    return ErrorInfo(type=name, message=str(error)[:2000], retryable=isinstance(error, RetryableError))
+    message = str(error)[:2000].encode(errors="replace").decode()
+    return ErrorInfo(type=name, message=message, retryable=isinstance(error, RetryableError))
 
 
-def _label(task: AgentTask) -> str:
-    return f"step {task.step_id} of run {task.task_id} (attempt {task.attempt})"
+def _label(step: StepDocument) -> str:
+    return f"step {step.step_id} of run {step.task_id} (attempt {step.attempt})"
