@@ -1,13 +1,16 @@
 """Whether the app can do its work: each thing it needs, asked in turn."""
 
+import logging
 from collections.abc import Awaitable, Callable
 from typing import Literal
 
 from shared.contracts import Contract
-from shared.errors import MusterError
+from shared.errors import ConfigurationError, MusterError
 from shared.llm.endpoint import resolve_endpoint
 from shared.llm.prices import OFFLINE_MODEL
 from shared.resources import Resources
+
+log = logging.getLogger("muster.http")
 
 
 class Check(Contract):
@@ -38,8 +41,12 @@ async def check_health(resources: Resources) -> Health:
 async def _checked(check: Callable[[], Awaitable[str]]) -> Check:
     try:
         return Check(status="ok", detail=await check())
-    except MusterError as error:
+    except ConfigurationError as error:
         return Check(status="failing", detail=str(error))
+    except MusterError as error:
+        # Anyone may ask for the app's health, and the cause may name a file or a host.
+        log.warning("health: %s: %s", type(error).__name__, error)
+        return Check(status="failing", detail="does not work; the log says why")
 
 
 async def _state(resources: Resources) -> str:
@@ -50,7 +57,7 @@ async def _state(resources: Resources) -> str:
 async def _service_bus(resources: Resources) -> str:
     settings = resources.settings
     if not settings.service_bus and not settings.service_bus_host:
-        raise MusterError("set ServiceBusConnection, or ServiceBusConnection__fullyQualifiedNamespace")
+        raise ConfigurationError("set ServiceBusConnection, or ServiceBusConnection__fullyQualifiedNamespace")
     return "configured"
 
 

@@ -1,5 +1,6 @@
 """Starting runs and watching them over HTTP."""
 
+import logging
 from collections.abc import Mapping
 from urllib.parse import quote, urljoin
 
@@ -15,13 +16,15 @@ from orchestrations.starter import start_sequential
 from orchestrations.task_view import task_view
 from shared import names
 from shared.contracts import AgentCard, ErrorInfo, RunResult
-from shared.errors import NotFound
+from shared.errors import IllegalTransition, NotFound, TaskHubUnavailable
 from shared.http import answers_problems, json_response, read_body
 from shared.resources import Resources
 from shared.state.documents import RunRecord
 from shared.status import RunStatus, run_is_over
 
 _POLL_AFTER_SECONDS = "1"
+
+log = logging.getLogger("muster.runs")
 
 
 def run_routes(agents: Mapping[str, AgentCard], resources: Resources) -> df.Blueprint:
@@ -75,14 +78,17 @@ def run_routes(agents: Mapping[str, AgentCard], resources: Resources) -> df.Blue
 
 
 class DurableOrchestrations:
-    """The durable client, seen as what `starter` needs."""
+    """The durable client, seen as what `starter` needs. Its methods raise `TaskHubUnavailable`."""
 
     def __init__(self, client: df.DurableFunctionsClient) -> None:
         self._client = client
 
     async def exists(self, instance_id: str) -> bool:
         """Whether there is an orchestration with this id."""
-        return await self._client.get_orchestration_state(instance_id, fetch_payloads=False) is not None
+        try:
+            return await self._client.get_orchestration_state(instance_id, fetch_payloads=False) is not None
+        except grpc.aio.AioRpcError as error:
+            raise TaskHubUnavailable(f"the task hub did not answer: {error.details()}") from error
 
     async def schedule(self, orchestrator: str, instance_id: str, given: JsonValue) -> None:
         """Schedule one, unless a request with the same key has done so a moment ago."""
@@ -90,19 +96,30 @@ class DurableOrchestrations:
             await self._client.schedule_new_orchestration(orchestrator, input=given, instance_id=instance_id)
         except grpc.aio.AioRpcError as error:
             if error.code() is not grpc.StatusCode.ALREADY_EXISTS:
-                raise
+                raise TaskHubUnavailable(f"the task hub did not answer: {error.details()}") from error
 
 
 async def _reconciled(record: RunRecord, client: df.DurableFunctionsClient, resources: Resources) -> RunRecord:
-    """The record, after it was told of an orchestration that ended without saying so, as a terminated one does."""
+    """The record, after it was told of an orchestration that ended without saying so, as a terminated one does.
+
+    What is recorded can be shown without the task hub, so that one that does not answer takes nothing away.
+    """
     if run_is_over(record.run.status) or record.run.type != names.ORCHESTRATOR_SEQUENTIAL:
         return record
-    state = await client.get_orchestration_state(record.run.task_id)
+    try:
+        state = await client.get_orchestration_state(record.run.task_id)
+    except grpc.aio.AioRpcError as error:
+        log.warning("run %s is shown as recorded: the task hub did not answer: %s", record.run.task_id, error.details())
+        return record
     ends = {OrchestrationStatus.FAILED: RunStatus.FAILED, OrchestrationStatus.TERMINATED: RunStatus.CANCELLED}
     if state is None or state.runtime_status not in ends:
         return record
     ended = ends[state.runtime_status]
     cause = state.failure_details.message if state.failure_details else "its orchestration was terminated"
     result = RunResult(status=ended, error=ErrorInfo(type="OrchestrationEnded", message=cause))
-    run = await resources.store.advance_run(record.run.task_id, ended, now=resources.clock.now(), result=result)
+    try:
+        run = await resources.store.advance_run(record.run.task_id, ended, now=resources.clock.now(), result=result)
+    except IllegalTransition:
+        # The orchestration recorded its own end since the record was read.
+        return await resources.store.read_run(record.run.task_id) or record
     return record.model_copy(update={"run": run})

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Annotated, Any, Self
 
 from durabletask.task import OrchestrationContext
-from pydantic import Field, JsonValue, model_validator
+from pydantic import Field, model_validator
 
 from orchestrations.calls import AgentCall
 from orchestrations.steps import Step, call_agent, record_run
@@ -20,6 +20,7 @@ from shared.contracts import (
     Contract,
     EarlierOutput,
     ErrorInfo,
+    JsonData,
     Outcome,
     RunResult,
     StepId,
@@ -46,7 +47,7 @@ class SequentialStep(Contract):
 class SequentialRequest(Contract):
     """What the sequential orchestrator is started with. Agents are resolved, so that a replay asks the same ones."""
 
-    request: JsonValue
+    request: JsonData
     steps: Annotated[tuple[SequentialStep, ...], Field(min_length=1, max_length=100)]
 
     @model_validator(mode="after")

@@ -10,6 +10,7 @@ from typing import Any
 
 from durabletask import task as durable
 from durabletask.task import OrchestrationContext, RetryPolicy, Task, TaskFailedError
+from pydantic import ValidationError
 
 from orchestrations.calls import AgentCall, Dispatch, Dispatched, RunUpdate
 from shared import names
@@ -65,26 +66,31 @@ def _call_over_bus(ctx: OrchestrationContext, call: AgentCall) -> Step[AgentResu
     timer = ctx.create_timer(deadline)
     winner = yield durable.when_any([answer, timer])
     if winner is not answer:
-        waited = f"no answer within {call.agent.step_timeout_seconds:g} s"
-        return _failed(StepStatus.TIMED_OUT, "StepTimedOut", waited)
+        return _timed_out(call)
     timer.cancel()
-    return AgentResult.model_validate(answer.get_result())
+    return _answered(answer.get_result())
 
 
 def _call_as_activity(ctx: OrchestrationContext, call: AgentCall) -> Step[AgentResult]:
     """The waits between attempts are durable timers, so that no instance is held while nothing happens."""
     deadline = _now(ctx) + timedelta(seconds=call.agent.step_timeout_seconds)
+    timer = ctx.create_timer(deadline)
     result = _failed(StepStatus.FAILED, "NotRun", "the agent was not run")
     for attempt in range(1, DEFAULT_RETRIES.attempts + 1):
         task = _task(ctx, call, deadline, attempt=attempt)
+        running: Task[Any] = ctx.call_activity(
+            names.agent_activity(call.agent.name), input=task.model_dump(mode="json")
+        )
+        if (yield durable.when_any([running, timer])) is timer:
+            return _timed_out(call)
         try:
-            answer = yield ctx.call_activity(names.agent_activity(call.agent.name), input=task.model_dump(mode="json"))
-            result = AgentResult.model_validate(answer)
+            result = _answered(running.get_result())
         except TaskFailedError as error:
             result = _failed(StepStatus.FAILED, "ActivityFailed", str(error), retryable=True)
         if result.error is None or not result.error.retryable or attempt == DEFAULT_RETRIES.attempts:
             break
         yield ctx.create_timer(DEFAULT_RETRIES.delays[attempt - 1])
+    timer.cancel()
     return result
 
 
@@ -110,6 +116,21 @@ def _task(
 def _now(ctx: OrchestrationContext) -> datetime:
     """The orchestration's own time. The SDK gives it without a zone; it is UTC."""
     return ctx.current_utc_datetime.replace(tzinfo=UTC)
+
+
+def _answered(answer: object) -> AgentResult:
+    """What came back as a result. An event may be raised by anyone, so that anything may be in it."""
+    try:
+        return AgentResult.model_validate(answer)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        where = ".".join(str(part) for part in first["loc"]) or "the answer"
+        return _failed(StepStatus.FAILED, "InvalidAnswer", f"the answer is no agent result: {where}: {first['msg']}")
+
+
+def _timed_out(call: AgentCall) -> AgentResult:
+    waited = f"no answer within {call.agent.step_timeout_seconds:g} s"
+    return _failed(StepStatus.TIMED_OUT, "StepTimedOut", waited)
 
 
 def _failed(status: StepStatus, kind: str, message: str, *, retryable: bool = False) -> AgentResult:

@@ -1,12 +1,22 @@
 """A run as `GET task/{id}` shows it: the plan, and what is known of each step, put together from its documents."""
 
+from collections.abc import Iterable
 from datetime import datetime, timedelta
+from functools import reduce
 
 from pydantic import JsonValue
 
-from shared.contracts import AgentResult, Contract, ErrorInfo, Usage
+from shared.contracts import AgentResult, Contract, ErrorInfo, Outcome, Usage
 from shared.state.documents import Attempt, PlannedStep, RunRecord, StepDocument
 from shared.status import RunStatus, StepStatus, run_is_over
+
+# How a step stands that no runner ever claimed, by what its run's account says of it.
+_UNCLAIMED = {
+    Outcome.ANSWERED: StepStatus.SUCCEEDED,
+    Outcome.FAILED: StepStatus.FAILED,
+    Outcome.TIMED_OUT: StepStatus.TIMED_OUT,
+    Outcome.SKIPPED: StepStatus.SKIPPED,
+}
 
 
 class StepView(Contract):
@@ -47,15 +57,18 @@ class TaskView(Contract):
 
 
 def task_view(record: RunRecord) -> TaskView:
-    """The view of one run. While it runs, its usage is the sum over the steps so far."""
+    """The view of one run. Its usage is the sum over the steps, so that one which nobody waited for counts too."""
     run = record.run
-    claimed = {step.step_id: step for step in record.steps}
-    over = run_is_over(run.status)
-    steps = tuple(_step_view(planned, claimed.get(planned.step_id), over=over) for planned in run.plan)
-    usage = Usage()
-    for step in steps:
-        usage = usage.plus(step.usage)
     result = run.result
+    claimed = {step.step_id: step for step in record.steps}
+    unclaimed = {line.step_id: _UNCLAIMED[line.outcome] for line in result.account} if result else {}
+    otherwise = StepStatus.SKIPPED if run_is_over(run.status) else StepStatus.PENDING
+    steps = tuple(
+        _claimed_view(planned, claimed[planned.step_id])
+        if planned.step_id in claimed
+        else _unclaimed_view(planned, unclaimed.get(planned.step_id, otherwise))
+        for planned in run.plan
+    )
     return TaskView(
         id=run.task_id,
         type=run.type,
@@ -66,19 +79,21 @@ def task_view(record: RunRecord) -> TaskView:
         result=result.result if result else None,
         account=[line.model_dump(mode="json") for line in result.account] if result else [],
         error=result.error if result else None,
-        usage=result.usage if result else usage,
+        usage=_sum(step.usage for step in steps),
         created_at=run.created_at,
         updated_at=max([run.updated_at, *(step.completed_at or step.started_at for step in record.steps)]),
         completed_at=run.completed_at,
     )
 
 
-def _step_view(planned: PlannedStep, step: StepDocument | None, *, over: bool) -> StepView:
-    if step is None:
-        # A step nobody claimed before its run ended never will be.
-        status = StepStatus.SKIPPED if over else StepStatus.PENDING
-        return StepView(step_id=planned.step_id, name=planned.name, agent=planned.agent, status=status)
-    result = step.result or AgentResult(status=StepStatus.SKIPPED)
+def _unclaimed_view(planned: PlannedStep, status: StepStatus) -> StepView:
+    return StepView(step_id=planned.step_id, name=planned.name, agent=planned.agent, status=status)
+
+
+def _claimed_view(planned: PlannedStep, step: StepDocument) -> StepView:
+    result = step.result or AgentResult(
+        status=StepStatus.SKIPPED, usage=_sum(attempt.usage for attempt in step.attempts)
+    )
     first_start = step.attempts[0].started_at if step.attempts else step.started_at
     return StepView(
         step_id=planned.step_id,
@@ -96,6 +111,10 @@ def _step_view(planned: PlannedStep, step: StepDocument | None, *, over: bool) -
         usage=result.usage,
         attempts=step.attempts,
     )
+
+
+def _sum(usages: Iterable[Usage]) -> Usage:
+    return reduce(Usage.plus, usages, Usage())
 
 
 def _seconds(duration: timedelta) -> float:
