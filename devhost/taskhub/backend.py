@@ -162,6 +162,14 @@ class LoopBackend(InMemoryOrchestrationBackend):
             return pb.CompleteTaskResponse()
         return super().CompleteActivityTask(request, context)
 
+    @override
+    def CompleteEntityTask(self, request: pb.EntityBatchResult, context: Any) -> pb.CompleteTaskResponse:
+        of_token = [each for each in self._entities.values() if str(each.completion_token) == request.completionToken]
+        response = super().CompleteEntityTask(request, context)
+        for entity in of_token:
+            entity.last_modified_at = self._clock.now()
+        return response
+
     # -- executions ------------------------------------------------------------------------------------------------
 
     def _is_current(self, instance_id: str, token: int) -> bool:
