@@ -15,9 +15,10 @@ from typing import Final, NoReturn
 from devhost.clock import SystemClock
 from devhost.config import wants_colour
 from devhost.errors import StartError
-from devhost.host import Host, HostOptions
+from devhost.host import Host
 from devhost.http.server import DEFAULT_MAX_REQUEST_BYTES
 from devhost.logs import set_up_logging
+from devhost.options import HostOptions
 from devhost.worker.indexing import IndexingError
 
 _log = logging.getLogger(__name__)
@@ -64,6 +65,13 @@ def parse_arguments(arguments: Sequence[str]) -> argparse.Namespace:
         help="queues and topics to serve (default: infra/servicebus.json of the app, else those of its triggers)",
     )
     add("--ready-file", type=Path, metavar="PATH", help="write url, pid and keys folder there as JSON once ready")
+    add(
+        "--drain-seconds",
+        type=_seconds,
+        default=30.0,
+        metavar="SECONDS",
+        help="how long running calls may take to finish after Ctrl-C (default: 30)",
+    )
     add("--json-logs", action="store_true", help="log one JSON object a line")
     add("--verbose", action="store_true", help="log what libraries and the engine do as well")
     return parser.parse_args(arguments)
@@ -81,6 +89,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         max_request_bytes=chosen.max_request_bytes,
         offline_model_delay=timedelta(seconds=chosen.offline_model_delay),
         amqp_port=chosen.amqp_port,
+        drain=timedelta(seconds=chosen.drain_seconds),
         topology_file=_resolved(chosen.servicebus_config),
         ready_file=_resolved(chosen.ready_file),
         verbose=chosen.verbose,
@@ -91,8 +100,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
 async def _serve(options: HostOptions) -> int:
     stop = _stop_on_signals()
     host = Host(options, SystemClock())
+    starting = asyncio.create_task(host.start())
+    stopping = asyncio.create_task(stop.wait())
+    await asyncio.wait({starting, stopping}, return_when=asyncio.FIRST_COMPLETED)
+    if stop.is_set():
+        starting.cancel()
     try:
-        await host.start()
+        await starting
+    except asyncio.CancelledError:
+        return 0
     except StartError as reason:
         _log.error("%s", reason)
         return FAILED
@@ -101,7 +117,7 @@ async def _serve(options: HostOptions) -> int:
         if reason.traceback:
             _log.error("%s", reason.traceback.rstrip())
         return FAILED
-    await stop.wait()
+    await stopping
     if not await host.stop():
         # A function that holds a thread would keep the interpreter from ending.
         _exit_now(0)

@@ -20,7 +20,7 @@ CHATTY: Final = (
     "azure.identity",
     "azure.servicebus",
     "azure.cosmos",
-    "azure.functions.runtime",
+    "azure.functions.DurableFunctions",
     "durabletask",
     "grpc",
     "grpc._cython",

@@ -1,5 +1,6 @@
 """One request to an HTTP trigger: find the route, check the key, hold a place, call the function, send its response."""
 
+import asyncio
 import logging
 
 from aiohttp import web
@@ -23,9 +24,30 @@ class FunctionEndpoint:
         self._keys = keys
         self._limits = limits
         self._invoke = invoke
+        self._serving = 0
+        self._closing = False
+        self._idle = asyncio.Event()
+        self._idle.set()
+
+    async def close(self) -> None:
+        """Refuse every further request with 503, and return when those under way are answered."""
+        self._closing = True
+        await self._idle.wait()
 
     async def handle(self, request: web.Request) -> web.Response:
-        """The function's response, or the host's own 401, 404, 413, 429 or 500."""
+        """The function's response, or the host's own 401, 404, 413, 429, 500 or 503."""
+        if self._closing:
+            return problem(503, "the host is stopping", headers={"Connection": "close"})
+        self._serving += 1
+        self._idle.clear()
+        try:
+            return await self._routed(request)
+        finally:
+            self._serving -= 1
+            if not self._serving:
+                self._idle.set()
+
+    async def _routed(self, request: web.Request) -> web.Response:
         path = request.rel_url.raw_path
         match = self._routes.find(path, request.method)
         if match is None:
@@ -52,7 +74,8 @@ class FunctionEndpoint:
             function,
             request_datum(request, body, match.values),
             trace_parent=request.headers.get("traceparent", ""),
-            reason=f"{request.method} {request.path}",
+            # The path as it came: decoded, it could break the log's line.
+            reason=f"{request.method} {request.rel_url.raw_path}",
         )
         if not result.succeeded:
             return _failed(result)

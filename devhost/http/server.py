@@ -12,11 +12,11 @@ from aiohttp.typedefs import Handler, Middleware
 
 from devhost.errors import StartError
 from devhost.http.function_endpoint import FunctionEndpoint
-from devhost.http.problem import problem
+from devhost.http.problem import Problem, problem
 
 _log = logging.getLogger(__name__)
 
-DRAIN_SECONDS: Final = 25.0
+DRAIN_SECONDS: Final = 5.0
 MAX_HEADER_BYTES: Final = 32 * 1024
 DEFAULT_MAX_REQUEST_BYTES: Final = 100 * 1024 * 1024
 
@@ -130,24 +130,32 @@ def _functions(endpoint: FunctionEndpoint) -> Middleware:
 def _problems(max_request_bytes: int) -> Middleware:
     @web.middleware
     async def explain(request: web.Request, handler: Handler) -> web.StreamResponse:
-        if (request.content_length or 0) > max_request_bytes:
-            return _too_large(max_request_bytes)
-        try:
-            return await handler(request)
-        except web.HTTPRequestEntityTooLarge:
-            return _too_large(max_request_bytes)
-        except web.HTTPMethodNotAllowed as refused:
-            allowed = ", ".join(sorted(refused.allowed_methods))
-            return problem(405, f"this address takes {allowed}", headers={"Allow": allowed})
-        except web.HTTPException as refused:
-            return problem(refused.status, refused.text or refused.reason)
-        except (ConnectionError, web.RequestPayloadError):
-            return problem(400, "the request broke off, or its body is not framed as its headers say")
-        except Exception:
-            _log.exception("%s %s failed inside the host", request.method, request.path)
-            return problem(500, "the host failed; its log has the cause")
+        response = await _explained(request, handler, max_request_bytes)
+        if isinstance(response, Problem) and response.status < 500:
+            # Without its query, which may hold a key.
+            _log.info("%s %s: %d", request.method, request.rel_url.raw_path, response.status)
+        return response
 
     return explain
+
+
+async def _explained(request: web.Request, handler: Handler, max_request_bytes: int) -> web.StreamResponse:
+    if (request.content_length or 0) > max_request_bytes:
+        return _too_large(max_request_bytes)
+    try:
+        return await handler(request)
+    except web.HTTPRequestEntityTooLarge:
+        return _too_large(max_request_bytes)
+    except web.HTTPMethodNotAllowed as refused:
+        allowed = ", ".join(sorted(refused.allowed_methods))
+        return problem(405, f"this address takes {allowed}", headers={"Allow": allowed})
+    except web.HTTPException as refused:
+        return problem(refused.status, refused.text or refused.reason)
+    except (ConnectionError, web.RequestPayloadError):
+        return problem(400, "the request broke off, or its body is not framed as its headers say")
+    except Exception:
+        _log.exception("%s %s failed inside the host", request.method, request.rel_url.raw_path)
+        return problem(500, "the host failed; its log has the cause")
 
 
 def _too_large(limit: int) -> web.Response:

@@ -108,7 +108,7 @@ async def test_the_right_function_answers(
     ],
 )
 async def test_an_error_is_problem_details_without_the_cause(
-    http: aiohttp.ClientSession, method: str, path: str, status: int
+    http: aiohttp.ClientSession, host: HostProcess, method: str, path: str, status: int
 ) -> None:
     async with http.request(method, path) as response:
         text = await response.text()
@@ -116,6 +116,8 @@ async def test_an_error_is_problem_details_without_the_cause(
     assert json.loads(text)["status"] == status
     assert "secret" not in text
     assert "Traceback" not in text
+    if status < 500:
+        assert f"{method} {path}: {status}" in host.log
 
 
 async def test_the_cause_of_a_failure_is_in_the_log_under_the_id_the_caller_got(
@@ -182,6 +184,15 @@ async def test_garbage_on_the_port_leaves_the_host_up(http: aiohttp.ClientSessio
     writer.transport.abort()
     assert (await answer(http, "GET", "/api/hello"))[0] == 200
     assert "aiohttp/web_protocol.py" not in host.log
+
+
+async def test_a_line_break_in_a_path_is_no_line_break_in_the_log(
+    http: aiohttp.ClientSession, host: HostProcess
+) -> None:
+    await answer(http, "GET", "/api/files/a%0AFORGED")
+    await answer(http, "GET", "/nowhere/%0AFORGED?code=secret-key")
+    assert not [line for line in host.log.splitlines() if line.startswith("FORGED")]
+    assert "secret-key" not in host.log
 
 
 async def test_a_key_of_odd_bytes_is_a_wrong_key(host: HostProcess) -> None:

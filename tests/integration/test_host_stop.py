@@ -33,6 +33,19 @@ async def test_the_first_signal_lets_a_running_call_finish_and_the_exit_status_i
         assert "stopped" in host.log
 
 
+@pytest.mark.parametrize("function", ["slow", "slow-thread"])
+async def test_a_call_that_does_not_finish_in_time_is_cut_off_and_the_exit_status_is_0(
+    tmp_path: Path, function: str
+) -> None:
+    async with HostProcess(APP, state_dir=tmp_path / "state", arguments=["--drain-seconds", "0.5"]) as host:
+        call = asyncio.create_task(get(host, f"/api/{function}/60"))
+        await eventually(lambda: f"{function.replace('-', '_')} began" in host.log)
+        host.interrupt()
+        assert await host.wait(within=10) == 0
+        assert "1 calls were still running after" in host.log
+        await asyncio.gather(call, return_exceptions=True)
+
+
 @pytest.mark.parametrize("function", ["slow", "slow-thread", "blocking"])
 async def test_the_second_signal_ends_the_host_at_once_whatever_runs(tmp_path: Path, function: str) -> None:
     async with HostProcess(APP, state_dir=tmp_path / "state") as host:

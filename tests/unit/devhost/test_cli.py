@@ -33,7 +33,14 @@ def test_the_help_explains_every_argument(capsys: pytest.CaptureFixture[str]) ->
     text = capsys.readouterr().out
     for argument in ("--app", "--port", "--host", "--state-dir", "--max-request-bytes", "--offline-model-delay"):
         assert argument in text
-    for argument in ("--amqp-port", "--servicebus-config", "--ready-file", "--json-logs", "--verbose"):
+    for argument in (
+        "--amqp-port",
+        "--servicebus-config",
+        "--drain-seconds",
+        "--ready-file",
+        "--json-logs",
+        "--verbose",
+    ):
         assert argument in text
 
 

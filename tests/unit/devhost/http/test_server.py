@@ -245,6 +245,34 @@ async def test_requests_under_way_are_answered_when_the_server_stops() -> None:
         await stopping
 
 
+async def test_a_closed_endpoint_refuses_functions_answers_those_under_way_and_leaves_the_hosts_pages_up() -> None:
+    app = FakeApp()
+    app.gate = asyncio.Event()
+    routes = build_routes(FUNCTIONS, "api")
+    endpoint = FunctionEndpoint(routes, KEYS, RequestLimits(), app)
+    listener = listen("127.0.0.1", 0)
+
+    async def own(_: web.Request) -> web.Response:
+        return web.Response(text="up")
+
+    server = HttpServer(listener, endpoint, [web.get("/own", own)])
+    await server.start()
+    try:
+        async with aiohttp.ClientSession(f"http://127.0.0.1:{listener.getsockname()[1]}") as http:
+            held = asyncio.create_task(status_of(http, "GET", "/api/open"))
+            await eventually(lambda: app.calls)
+            closing = asyncio.create_task(endpoint.close())
+            await asyncio.sleep(0)
+            assert await status_of(http, "GET", "/api/open") == 503
+            assert await status_of(http, "GET", "/own") == 200
+            assert not closing.done()
+            app.gate.set()
+            assert await held == 200
+            await closing
+    finally:
+        await server.stop()
+
+
 def refuses(url: str) -> bool:
     host, port = url.removeprefix("http://").split(":")
     with socket.socket() as probe:

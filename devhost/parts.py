@@ -1,0 +1,174 @@
+"""The parts of a running host, made and connected, but none of them started: see `Host` for the order of that.
+
+Wiring: HTTP server and triggers -> invoker -> worker; task hub -> executor -> invoker; durable clients in the app, and
+the management API -> task hub.
+"""
+
+import socket
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Final
+
+from aiohttp import web
+
+from devhost.bindings.service_bus_output import ServiceBusOutputs
+from devhost.clock import Clock
+from devhost.config import AppConfig
+from devhost.host_json import HostJson
+from devhost.http.admin_api import AdminApi
+from devhost.http.function_endpoint import FunctionEndpoint
+from devhost.http.limits import RequestLimits
+from devhost.http.routes import RouteTable, build_routes
+from devhost.http.server import HttpServer
+from devhost.keys import DURABLE_KEY, HostKeys
+from devhost.offline_model.api import OfflineModelApi
+from devhost.options import HostOptions
+from devhost.taskhub.durable_executor import DurableExecutor
+from devhost.taskhub.endpoint import MAX_MESSAGE_BYTES
+from devhost.taskhub.hub import TaskHub
+from devhost.taskhub.in_memory import Concurrency, InMemoryTaskHub
+from devhost.taskhub.management_api import ManagementApi
+from devhost.triggers.by_hand import manual_triggers
+from devhost.triggers.service_bus import build_service_bus_triggers
+from devhost.triggers.timer import build_timer_triggers
+from devhost.triggers.trigger import Trigger
+from devhost.worker.durable_client import DurableClientBinding
+from devhost.worker.invoker import Invoker
+from devhost.worker.model import FunctionMetadata
+from devhost.worker.worker import Worker
+
+_DURABLE: Final = frozenset({"orchestrationTrigger", "activityTrigger", "entityTrigger"})
+
+
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """What every part stands on: settings, folders, keys, the listening socket and its address, the clock."""
+
+    options: HostOptions
+    config: AppConfig
+    state_dir: Path
+    keys: HostKeys
+    listener: socket.socket
+    url: str
+    clock: Clock
+    started: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Durable:
+    """The task hub and what is around it; only an app with something durable has them."""
+
+    hub: TaskHub
+    executor: DurableExecutor
+    management: ManagementApi
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """Everything that is started and stopped."""
+
+    routes: RouteTable
+    invoker: Invoker
+    outputs: ServiceBusOutputs
+    durable: Durable | None
+    triggers: Sequence[Trigger]
+    endpoint: FunctionEndpoint
+    server: HttpServer
+
+
+def build_parts(ground: Ground, worker: Worker, functions: Sequence[FunctionMetadata]) -> Parts:
+    """Make the parts for `functions`, those of the worker's that are not disabled.
+
+    Raises `StartError` for whatever a binding, a setting or `host.json` makes impossible.
+    """
+    config, host_json, clock = ground.config, ground.config.host_json, ground.clock
+    routes = build_routes(functions, host_json.text("extensions", "http", "routePrefix", default="api"))
+    hub = InMemoryTaskHub(clock, _concurrency(host_json))
+    outputs = ServiceBusOutputs(functions, config.settings)
+    timeout = host_json.duration("functionTimeout")
+    invoker = Invoker(
+        worker, clock, durable_client=_durable_client(ground, hub), timeout=timeout, write_outputs=outputs.write
+    )
+    durable = _durable(ground, hub, functions, invoker) if any(map(_is_durable, functions)) else None
+    endpoint = FunctionEndpoint(routes, ground.keys, RequestLimits.from_host_json(host_json), invoker)
+    own = _own_routes(ground, functions, routes, invoker, durable)
+    return Parts(
+        routes=routes,
+        invoker=invoker,
+        outputs=outputs,
+        durable=durable,
+        triggers=_triggers(ground, functions, invoker),
+        endpoint=endpoint,
+        server=HttpServer(
+            ground.listener,
+            endpoint,
+            own,
+            max_request_bytes=ground.options.max_request_bytes,
+            custom_headers=host_json.texts("extensions", "http", "customHeaders"),
+        ),
+    )
+
+
+def _durable_client(ground: Ground, hub: TaskHub) -> Callable[[], str]:
+    """The value of a `durableClient` binding, asked for at each call: the hub's address is known once it is started."""
+    name = ground.config.expand(
+        ground.config.host_json.text("extensions", "durableTask", "hubName", default="TestHubName")
+    )
+
+    def value() -> str:
+        key = ground.keys.values[DURABLE_KEY]
+        return DurableClientBinding(name, ground.url, hub.address, key, MAX_MESSAGE_BYTES).value()
+
+    return value
+
+
+def _durable(ground: Ground, hub: TaskHub, functions: Sequence[FunctionMetadata], invoker: Invoker) -> Durable:
+    executor = DurableExecutor(functions, invoker)
+    return Durable(hub, executor, ManagementApi(hub, ground.keys, orchestrators=executor.orchestrators))
+
+
+def _triggers(ground: Ground, functions: Sequence[FunctionMetadata], invoker: Invoker) -> Sequence[Trigger]:
+    settings, clock = ground.config.settings, ground.clock
+    options = ground.config.host_json.section("extensions", "serviceBus")
+    return [
+        *build_timer_triggers(functions, settings, ground.state_dir, invoker, clock),
+        *build_service_bus_triggers(functions, settings, options, invoker, clock),
+    ]
+
+
+def _own_routes(
+    ground: Ground,
+    functions: Sequence[FunctionMetadata],
+    routes: RouteTable,
+    invoker: Invoker,
+    durable: Durable | None,
+) -> Iterable[web.RouteDef]:
+    """The host's own addresses, which come before the app's."""
+    admin = AdminApi(
+        app_name=ground.config.app_dir.name,
+        base_url=ground.url,
+        functions=functions,
+        routes=routes,
+        keys=ground.keys,
+        invoke=invoker,
+        clock=ground.clock,
+        started=ground.started,
+        manual_triggers=manual_triggers(ground.clock),
+    )
+    yield from admin.route_defs()
+    yield from OfflineModelApi(ground.clock, ground.options.offline_model_delay).routes()
+    if durable is not None:
+        yield from durable.management.route_defs()
+
+
+def _concurrency(host_json: HostJson) -> Concurrency:
+    def most(kind: str) -> int:
+        return host_json.whole_number("extensions", "durableTask", f"maxConcurrent{kind}Functions", default=10)
+
+    return Concurrency(orchestrators=most("Orchestrator"), activities=most("Activity"), entities=most("Entity"))
+
+
+def _is_durable(function: FunctionMetadata) -> bool:
+    return function.trigger.type in _DURABLE or bool(function.inputs("durableClient"))
