@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
+from rich import box
 from rich.console import Console
 from rich.live import Live
 from rich.markdown import Markdown
@@ -56,8 +57,8 @@ async def demo(topic: str, data_dir: Path, state_dir: Path) -> None:
     settings = {"MUSTER_DATA_DIR": str(data_dir)}
     console.print("Starting the local host ...", style="dim")
     async with local_host(log=log, state_dir=state_dir, settings=settings) as host, RunApi(host) as api:
-        console.print(f"The local host is up at {host.url}; its log is {_short(host.log)}.", style="dim")
-        console.print(f'\nTopic: "{topic}"\n')
+        console.print(f"It is up at {host.url}, and its log is {_short(host.log)}.", style="dim", soft_wrap=True)
+        console.print(f"\nTopic: {topic}\n")
         task_id = await api.create_content(topic)
         task = await _watched(api, task_id)
     _show_article(task)
@@ -100,16 +101,16 @@ def _show_article(task: dict[str, Any]) -> None:
     console.print(Panel(Markdown(article), title=f"{published['word_count']} words", title_align="left"))
     if any(step["usage"]["model"] == OFFLINE_MODEL for step in task["steps"]):
         console.print(
-            "No language model was called: the text above is from the local host's offline model, which only shows\n"
-            "that the pipeline works. For real articles set MUSTER_MODEL_API_KEY (or MUSTER_MODEL_BASE_URL).",
+            "No language model was called: this text is from the local host's offline model.\n"
+            "For real articles set MUSTER_MODEL_API_KEY, or MUSTER_MODEL_BASE_URL.",
             style="yellow",
         )
 
 
 def _show_timeline(task: dict[str, Any]) -> None:
-    table = Table(title="Timeline", title_justify="left", title_style="bold")
-    for heading in ("step", "status", "queue wait", "run time", "tokens in", "tokens out", "cost"):
-        table.add_column(heading, justify="left" if heading in ("step", "status") else "right")
+    table = Table(title="Timeline", title_justify="left", title_style="bold", box=box.SIMPLE_HEAD)
+    for heading in ("step", "status", "queue wait", "run time", "tokens in", "out", "cost"):
+        table.add_column(heading, justify="left" if heading in ("step", "status") else "right", no_wrap=True)
     for step in task["steps"]:
         usage = step["usage"]
         called = usage["model"] is not None
@@ -134,14 +135,17 @@ def _show_where(task: dict[str, Any], data_dir: Path, state_dir: Path) -> None:
     key = f'$(cat "{_short(state_dir)}/keys/default")'
     console.print()
     console.print(f"Article   {task['result']['location']}", soft_wrap=True)
-    console.print(f"State     {_short(data_dir)}/ (runs, articles)   {_short(state_dir)}/ (queues, keys, log)")
+    console.print(
+        f"State     {_short(data_dir)}/ runs, articles; {_short(state_dir)}/ queues, keys, log", soft_wrap=True
+    )
     console.print(f"Run       {task['id']}")
     console.print(f"Further   make run, then open http://127.0.0.1:7071/api/task/{task['id']}", soft_wrap=True)
     console.print(f"          with the header x-functions-key: {key}", soft_wrap=True)
 
 
 def _short(path: Path) -> str:
-    return os.path.relpath(path)
+    relative = os.path.relpath(path)
+    return str(path) if relative.startswith("..") else relative
 
 
 if __name__ == "__main__":

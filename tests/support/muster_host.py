@@ -40,8 +40,9 @@ class MusterHost:
         self.process = HostProcess(ROOT, state_dir=folder / "host", env=env)
 
     async def get(self, path: str, *, key: str | None = None) -> tuple[int, Any]:
-        """Status and JSON body of a GET under the host's address, with the function key unless told otherwise."""
-        headers = {"x-functions-key": self.process.key() if key is None else key}
+        """Status and JSON body of a GET, with the function key unless told otherwise; an empty one is not sent."""
+        chosen = self.process.key() if key is None else key
+        headers = {"x-functions-key": chosen} if chosen else {}
         async with aiohttp.ClientSession() as session, session.get(self.process.url + path, headers=headers) as answer:
             return answer.status, await answer.json(content_type=None)
 

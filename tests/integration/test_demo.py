@@ -1,0 +1,40 @@
+"""`make demo`, as a stranger runs it, without a terminal."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.support.host_process import ROOT
+
+
+def demo(folder: Path, **settings: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "scripts.demo", "--topic", "Why the sea is salt"]
+    command += ["--state-dir", str(folder / "host"), "--data-dir", str(folder / "data")]
+    environment = {"PATH": "/usr/bin:/bin", "HOME": str(folder), "MUSTER_MODEL_BASE_URL": "", **settings}
+    return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=90, check=False)
+
+
+def test_the_demo_prints_the_article_the_timeline_and_where_to_look_and_labels_the_offline_model(
+    tmp_path: Path,
+) -> None:
+    shown = demo(tmp_path)
+
+    assert shown.returncode == 0, shown.stderr
+    for step in ("research", "writer", "editor", "publisher"):
+        assert f"{step}: succeeded" in shown.stdout
+    assert "Why the sea is salt" in shown.stdout
+    assert "[offline model]" in shown.stdout
+    assert "No language model was called" in shown.stdout
+    assert "queue wait" in shown.stdout
+    assert "/api/task/" in shown.stdout
+    [article] = (tmp_path / "data" / "artifacts").glob("*/*")
+    assert "[offline model]" in article.read_text()
+
+
+def test_a_demo_that_cannot_start_exits_non_zero_with_the_cause_in_one_line(tmp_path: Path) -> None:
+    shown = demo(tmp_path, MUSTER_MODEL_TIMEOUT_SECONDS="soon")
+
+    assert shown.returncode == 1
+    [line] = shown.stderr.strip().splitlines()
+    assert "make demo failed" in line
+    assert "MUSTER_MODEL_TIMEOUT_SECONDS" in line
