@@ -76,6 +76,9 @@ def load_config(app_dir: Path, environment: MutableMapping[str, str] = os.enviro
     local = read_object(app_dir / FILE)
     for name, value in _values(app_dir / FILE, local).items():
         environment.setdefault(name, value)
+    language = environment.get("FUNCTIONS_WORKER_RUNTIME", "python")
+    if language != "python":
+        raise StartError(f"FUNCTIONS_WORKER_RUNTIME is {language}, and this host runs Python apps only")
     unused = [key for key in local if key not in {"IsEncrypted", "Values"}]
     warnings = host_json.warnings + tuple(f"{FILE}: {key} has no effect in this host" for key in unused)
     return AppConfig(app_dir, dict(environment), host_json, warnings)

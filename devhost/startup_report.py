@@ -44,6 +44,8 @@ def report(startup: Startup) -> None:
         for name, value in startup.keys.values.items():
             _log.info("  %s  %s", name.ljust(width), value)
     _log.info("state is in %s, keys in %s", startup.state_dir, startup.keys.folder)
+    if not startup.url.startswith(("http://127.", "http://localhost:", "http://[::1]:")):
+        _log.warning("listening on %s: whoever reaches this machine reaches the host", startup.url)
     for warning in startup.config.warnings:
         _log.warning("%s", warning)
     _log.info("ready at %s", startup.url, extra={"event": "ready", **facts(startup)})

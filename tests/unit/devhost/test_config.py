@@ -75,6 +75,11 @@ def test_a_folder_without_a_proper_host_json_is_refused(tmp_path: Path, content:
     assert reason in str(refused.value)
 
 
+def test_an_app_in_another_language_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(StartError, match="FUNCTIONS_WORKER_RUNTIME is node"):
+        load_config(app(tmp_path, VERSION, {"Values": {"FUNCTIONS_WORKER_RUNTIME": "node"}}), {})
+
+
 def test_a_folder_that_does_not_exist_is_refused(tmp_path: Path) -> None:
     with pytest.raises(StartError, match="is not a folder"):
         load_config(tmp_path / "nowhere", {})
