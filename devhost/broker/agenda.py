@@ -22,7 +22,7 @@ class Timed(Protocol):
         ...
 
     def run_due(self, until: int) -> None:
-        """Deal with everything due at or before `until`, in order of time."""
+        """Deal with what is due at or before `until`, in order of time; what is left is asked for again."""
         ...
 
 

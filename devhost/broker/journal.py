@@ -139,7 +139,8 @@ class Journal:
         """Set the delivery counts of (key, count)."""
 
         def work(connection: sqlite3.Connection) -> None:
-            connection.executemany("UPDATE deliveries SET count=? WHERE key=?", [(count, key) for key, count in counts])
+            sql = "UPDATE deliveries SET count=? WHERE key=?"
+            connection.executemany(sql, [(count, key) for key, count in counts])
 
         return self.store.submit(work)
 

@@ -12,7 +12,7 @@ from uuid import UUID
 
 from devhost.broker.errors import InvalidOperation, MessageNotFound
 from devhost.broker.instants import NEVER, later
-from devhost.broker.lifecycle import Event, Status
+from devhost.broker.lifecycle import SHOWN_AS, Event, Status
 from devhost.broker.model import MessageState, Scalar
 from devhost.broker.sessions import Hold, SessionBook
 from devhost.broker.shelf import Shelf
@@ -90,12 +90,13 @@ class MessageQueue(Shelf):
     def abandon(self, token: UUID, properties: Mapping[str, Scalar] | None, now: int) -> asyncio.Future[None] | None:
         """Make a locked message available again; None when there is nothing to write."""
         number = self._unlock(token)
-        deferred = self.ledger.status(number) is Status.DEFERRED_LOCKED
-        written = None
-        if properties:
-            state = MessageState.DEFERRED if deferred else MessageState.ACTIVE
-            written = self._context.journal.change(self.key(number), state, properties)
-        return self._release(number, now) or written
+        written = self.bury_exhausted(number, properties)
+        if written is None:
+            if properties:
+                state = SHOWN_AS[self.ledger.status(number)]
+                written = self._context.journal.change(self.key(number), state, properties)
+            self._give_back(number, now)
+        return written
 
     def defer(self, token: UUID, properties: Mapping[str, Scalar] | None) -> asyncio.Future[None]:
         """Set a locked message aside."""

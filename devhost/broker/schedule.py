@@ -10,6 +10,7 @@ from dataclasses import replace
 
 from devhost.broker.context import Context
 from devhost.broker.errors import MessageNotFound
+from devhost.broker.instants import NEVER
 from devhost.broker.journal import Row, new_row
 from devhost.broker.ledger import Ledger
 from devhost.broker.lifecycle import Event, Status, after
@@ -74,9 +75,15 @@ class TopicSchedule:
         """A time before which nothing falls due."""
         return self._ledger.earliest()
 
+    def _first_due(self) -> int:
+        return min((self._ledger.due(number) for number in self._messages), default=NEVER)
+
     def run_due(self, until: int) -> None:
-        """Give everything due at or before `until` to the subscriptions."""
-        for due, number in self._ledger.due_until(until):
+        """Give what is due first, if at or before `until`, to the subscriptions.
+
+        What comes later is left to the next call: something may happen in a subscription before.
+        """
+        for due, number in self._ledger.due_until(min(until, self._first_due())):
             self._ledger.apply(Event.COME_DUE, number)
             rows = self.publish(self._messages.pop(number), number, due)
             copies = [(row.key, row.enqueued_number, row.expires_at, row.dead_letter) for row in rows]

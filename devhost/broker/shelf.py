@@ -6,6 +6,7 @@ before it is on disk too. Times are instants.
 """
 
 import asyncio
+import heapq
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
@@ -56,6 +57,9 @@ class Shelf:
         self.on_change: Callable[[], None] = lambda: None
         self._context = context
         self.next_number = 1
+        # While what is due is dealt with: what remains, in order of time, and until when.
+        self._due: list[tuple[int, int]] = []
+        self._due_until = -1
 
     def use_settings(self, settings: QueueSettings) -> None:
         """Follow changed settings; only an empty queue gains or loses its sessions."""
@@ -132,18 +136,27 @@ class Shelf:
         """Deal with everything due at or before `until`, in order of time."""
         while self.earliest() <= until:
             session_end = NEVER if self.sessions is None else self.sessions.earliest()
-            for due, number in self.ledger.due_until(min(until, session_end)):
-                self._fall_due(number, due)
+            self._run_messages_due(min(until, session_end))
             if self.sessions is not None and session_end <= until:
                 for hold in self.sessions.ending(session_end):
                     self._end_hold(self.sessions, hold, session_end)
 
-    def bury_exhausted(self, number: int) -> asyncio.Future[None] | None:
+    def _run_messages_due(self, until: int) -> None:
+        self._due_until, self._due = until, self.ledger.due_until(until)
+        while self._due:
+            due, number = heapq.heappop(self._due)
+            self._fall_due(number, due)
+        self._due_until = -1
+
+    def bury_exhausted(
+        self, number: int, properties: Mapping[str, Scalar] | None = None
+    ) -> asyncio.Future[None] | None:
         """Dead-letter an unlocked message if its deliveries are used up; None when they are not."""
         limit = self.settings.max_deliveries
         if limit is None or self.dead_letters is None or self.ledger.deliveries(number) < limit:
             return None
-        return self._bury(number, self.dead_letters, _DELIVERIES_REASON, _DELIVERIES_DESCRIPTION.format(limit))
+        description = _DELIVERIES_DESCRIPTION.format(limit)
+        return self._bury(number, self.dead_letters, _DELIVERIES_REASON, description, properties)
 
     def _end_hold(self, sessions: SessionBook, hold: Hold, now: int) -> None:
         for number in sorted(hold.numbers):
@@ -171,12 +184,10 @@ class Shelf:
         self._context.journal.activate(self.key(number), [(self.key(new), number, expires, None)], due)
         self.restore(new, status, size, session_id, due=expires, expires=expires)
 
-    def _release(self, number: int, now: int) -> asyncio.Future[None] | None:
-        """What follows the end of a counted delivery; the future of a burial, if that is what follows."""
-        buried = self.bury_exhausted(number)
-        if buried is None:
+    def _release(self, number: int, now: int) -> None:
+        """What follows the end of a counted delivery."""
+        if self.bury_exhausted(number) is None:
             self._give_back(number, now)
-        return buried
 
     def _give_back(self, number: int, now: int) -> None:
         if self.ledger.status(number) is Status.LOCKED and self.ledger.expires(number) <= now:
@@ -218,7 +229,10 @@ class Shelf:
             self.sessions.leave(number)
 
     def _entered(self, number: int, status: Status, due: int) -> None:
-        if due != NEVER:
+        if due <= self._due_until:
+            # What has just happened late has a consequence that is late as well: it takes its turn among the others.
+            heapq.heappush(self._due, (due, number))
+        elif due != NEVER:
             self._context.agenda.note(self, due)
         if status is Status.WAITING:
             if self.sessions is not None:

@@ -11,7 +11,7 @@ import contextlib
 import sqlite3
 from collections import deque
 from collections.abc import Callable
-from concurrent.futures import Executor, ThreadPoolExecutor
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from typing import Any
 
 from devhost.broker.errors import BrokerClosed, BrokerError, StoreFailed
@@ -42,6 +42,8 @@ class _Job[T]:
     def failed(self, error: BrokerError) -> None:
         if self._future is not None and not self._future.done():
             self._future.set_exception(error)
+            # Looked at, so that a caller who has gone is not reported: what ended the store is kept by the store.
+            self._future.exception()
 
 
 class Store:
@@ -53,8 +55,8 @@ class Store:
         #: Called once when the store has failed.
         self.on_failure: Callable[[BrokerError], None] = lambda _: None
         self._connection = connection
-        self._own_executor = None if executor else ThreadPoolExecutor(1, thread_name_prefix="broker-commit")
-        self._executor = executor or self._own_executor
+        self._executor = executor or ThreadPoolExecutor(1, thread_name_prefix="broker-commit")
+        self._shut_down_executor = executor is None
         self._queued: deque[_Job[Any]] = deque()
         self._group: list[_Job[Any]] = []
         self._flight: asyncio.Future[None] | None = None
@@ -113,8 +115,8 @@ class Store:
             await asyncio.wait([self._flight])
         self._fail_all(error)
         await asyncio.get_running_loop().run_in_executor(self._executor, self._connection.close)
-        if self._own_executor is not None:
-            self._own_executor.shutdown(wait=False)
+        if self._shut_down_executor:
+            self._executor.shutdown(wait=False)
 
     def _hand_in(self, job: _Job[Any]) -> None:
         if self._flight is None and not self._queued:
@@ -140,13 +142,17 @@ class Store:
         except Exception as error:
             self._fail(error)
             return
-        self._flight = asyncio.get_running_loop().run_in_executor(self._executor, self._commit)
-        self._flight.add_done_callback(self._landed)
+        commit = self._executor.submit(self._commit)
+        if commit.done():
+            self._landed(commit)
+        else:
+            self._flight = asyncio.wrap_future(commit)
+            self._flight.add_done_callback(self._landed)
 
     def _commit(self) -> None:
         self._connection.execute("COMMIT")
 
-    def _landed(self, flight: asyncio.Future[None]) -> None:
+    def _landed(self, flight: asyncio.Future[None] | Future[None]) -> None:
         self._flight = None
         error = flight.exception()
         if error is not None:

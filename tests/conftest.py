@@ -1,0 +1,11 @@
+"""Options of the test suite; each is read by the tests it names."""
+
+import pytest
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the project's options."""
+    parser.addoption(
+        "--broker-programs", type=int, default=2000, help="random programs for tests/contract/test_broker_properties.py"
+    )
+    parser.addoption("--broker-seed", type=int, default=None, help="the seed of the first of these programs")
