@@ -74,7 +74,7 @@ class OpenAIModel:
             raise ModelAnswerInvalid(f"{where} answered with something that is no JSON: {error}") from error
         try:
             return _reply(completion, endpoint.model)
-        except (AttributeError, TypeError, IndexError) as error:
+        except (AttributeError, TypeError, LookupError) as error:
             # The client takes any JSON for a completion, and fails where it is read.
             raise ModelAnswerInvalid(f"{where} answered with something that is no chat completion") from error
 
