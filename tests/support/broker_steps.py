@@ -118,7 +118,8 @@ class RandomProgram(Program):
 
         def model() -> Any:
             self.check_wish(box, wish)
-            return [] if box.receivers else box.take_waiting(wish, self.model.now)
+            queued = any(one.session is wish.session for one in box.receivers)
+            return [] if queued else box.take_waiting(wish, self.model.now)
 
         what = f"receive {wish} from {box.path}"
         done = await self.both(what, self.real_receive(box, wish, session, wait=False), model)
