@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import signal
 import sys
 
 from scripts.local_host import ROOT, ensure_settings
@@ -31,16 +32,14 @@ async def run() -> int:
     while not READY_FILE.exists() and not ended.done():
         await asyncio.sleep(0.05)
     if READY_FILE.exists():
-        keys_dir = os.path.relpath(json.loads(READY_FILE.read_text())["keys_dir"])
-        url = json.loads(READY_FILE.read_text())["url"]
-        print(TRY.format(url=url, key=f'-H "x-functions-key: $(cat {keys_dir}/default)"'), flush=True)
+        ready = json.loads(READY_FILE.read_text())
+        keys_dir = os.path.relpath(ready["keys_dir"])
+        print(TRY.format(url=ready["url"], key=f'-H "x-functions-key: $(cat {keys_dir}/default)"'), flush=True)
     return await ended
 
 
 def main() -> int:
     """Run the host. An interrupt reaches the host itself, which drains and ends; this process waits for it."""
-    import signal
-
     signal.signal(signal.SIGINT, lambda *_: None)
     return asyncio.run(run())
 
