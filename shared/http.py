@@ -12,11 +12,13 @@ from typing import Any
 
 import azure.functions as func
 from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
 
 from shared.errors import Conflict, InvalidRequest, MusterError, NotFound, RetryableError
 
 MAX_BODY_BYTES = 64 * 1024
 PROBLEM_CONTENT = "application/problem+json"
+_FIELDS_NAMED = 10
 
 log = logging.getLogger("muster.http")
 
@@ -99,14 +101,20 @@ def _as_problem(error: MusterError) -> Problem:
 
 
 def _invalid(error: ValidationError) -> Problem:
-    first = error.errors(include_url=False, include_input=False)[0]
+    first, *others = error.errors(include_url=False, include_input=False)
     if first["type"] == "json_invalid":
         return Problem(400, "malformed-json", "Malformed JSON", f"the body is not JSON: {first['msg']}")
-    field = ".".join(str(part) for part in first["loc"])
+    field = _field(first)
     detail = f"{field}: {first['msg']}" if field else first["msg"]
-    others = [".".join(str(part) for part in other["loc"]) for other in error.errors(include_url=False)[1:]]
-    extra = {"other_fields": others} if others else {}
-    return Problem(400, "invalid-request", "Invalid request", detail, field=field or None, **extra)
+    extra: dict[str, Any] = {"field": field} if field else {}
+    if others:
+        extra["other_fields"] = [_field(other) for other in others[:_FIELDS_NAMED]]
+    return Problem(400, "invalid-request", "Invalid request", detail, **extra)
+
+
+def _field(error: ErrorDetails) -> str:
+    """The dotted path of the field; cut, because who sends it may have made it up."""
+    return ".".join(str(part) for part in error["loc"])[:200]
 
 
 def _jsonable(value: object) -> Any:

@@ -1,0 +1,39 @@
+"""Durable names: these very strings are in queues, histories and documents that outlive a deployment."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from shared import names
+
+MADE = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+def test_durable_names_are_what_they_have_always_been() -> None:
+    """A name that changes strands what was written under the old one."""
+    assert names.agent_queue("fact-checker") == "fact-checker-tasks"
+    assert names.agent_function("fact-checker") == "fact_checker_queue"
+    assert names.agent_activity("fact-checker") == "fact_checker_activity"
+    assert names.reply_event("step-1") == "agent-reply-step-1"
+    assert names.message_id("run", "step", 2) == "run:step:2"
+    assert names.SERVICE_BUS_CONNECTION == "ServiceBusConnection"
+    assert (names.ORCHESTRATOR_SEQUENTIAL, names.CONTENT_PIPELINE) == ("sequential", "content")
+    assert (names.ACTIVITY_DISPATCH_AGENTS, names.ACTIVITY_RECORD_RUN) == ("dispatch_agents", "record_run")
+
+
+def test_a_copy_has_another_id_than_its_original_and_than_a_copy_made_later() -> None:
+    ids = {names.copy_message_id("run:step:1", MADE + timedelta(seconds=n)) for n in range(10)}
+    assert len(ids | {"run:step:1"}) == 11
+
+
+def test_copies_made_in_the_same_second_are_the_same_copy() -> None:
+    assert names.copy_message_id("run:step:1", MADE) == names.copy_message_id(
+        "run:step:1", MADE + timedelta(milliseconds=900)
+    )
+
+
+@pytest.mark.parametrize("length", [1, 100, 117, 118, 128])
+def test_a_copys_id_is_never_longer_than_the_service_takes(length: int) -> None:
+    one, other = "a" * length, "b" * length
+    assert len(names.copy_message_id(one, MADE)) <= names.MAX_MESSAGE_ID
+    assert names.copy_message_id(one, MADE) != names.copy_message_id(other, MADE)
