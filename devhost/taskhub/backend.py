@@ -261,7 +261,8 @@ class LoopBackend(InMemoryOrchestrationBackend):
         self._parents[sub_instance_id] = _Parent(parent_instance_id, task_id, parent.completion_token)
         self._name_parent(child)
         if self._is_terminal_status(child.status):
-            self._report_to_parent(child)
+            # Not now: the parent's turn is being completed, and a rewinding turn clears what is pending at its end.
+            self._alarms.at(self._clock.now(), partial(self._report_to_parent, child))
 
     def _name_parent(self, child: OrchestrationInstance) -> None:
         parent = self._parents.get(child.instance_id)

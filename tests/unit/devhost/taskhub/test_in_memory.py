@@ -367,6 +367,18 @@ async def test_a_terminated_sub_orchestration_fails_the_parent_that_waits_for_it
         assert "was terminated" in state.failure_details.message
 
 
+async def test_a_sub_orchestration_knows_its_parent() -> None:
+    app = make_app()
+
+    @app.orchestration_trigger(context_name="ctx")
+    def child(ctx: task.OrchestrationContext, _: None) -> str | None:
+        return ctx.parent_instance_id
+
+    async with running_hub(app) as hub:
+        assert await hub.output("parent", '["child", null]', instance_id="mother") == '"mother"'
+        assert await hub.output("child", instance_id="orphan") is None
+
+
 async def test_a_sub_orchestration_knows_its_parent_also_after_it_continued_as_new() -> None:
     app = make_app()
 
@@ -464,6 +476,21 @@ async def test_a_rewound_parent_rewinds_the_sub_orchestration_that_failed() -> N
         assert failed.runtime_status is OrchestrationStatus.FAILED
         await hub.client.rewind_orchestration(failed.instance_id)
         assert (await hub.finished(failed.instance_id)).serialized_output == "8"
+
+
+async def test_a_parent_rewound_onto_a_terminated_sub_orchestration_does_not_wait_for_it() -> None:
+    async with running_hub(make_app()) as hub:
+        running = await hub.start("parent", '["waiter", null]')
+        await hub.has_status(f"{running}-child", OrchestrationStatus.RUNNING)
+        await hub.client.terminate_orchestration(f"{running}-child")
+        await hub.finished(running)
+        await hub.client.rewind_orchestration(running)
+
+        async def failed_again() -> bool:
+            kinds = await hub.event_types(running)
+            return "ExecutionRewound" in kinds and kinds[-1] == "ExecutionCompleted"
+
+        await eventually(failed_again)
 
 
 async def test_a_restarted_orchestration_runs_again_with_its_input() -> None:
@@ -603,6 +630,8 @@ async def test_a_work_item_that_could_not_be_run_is_run_again_later() -> None:
     async with running_hub(make_app(), clock=clock, executor=executor) as hub:
         running = await hub.start("chain", "1")
         await eventually(lambda: executor.turns)
+        for _ in range(5):
+            assert (await hub.has_status(running, OrchestrationStatus.PENDING)).instance_id == running
         assert executor.turns == 1
         clock.advance(RERUN_AFTER)
         assert (await hub.finished(running)).runtime_status is OrchestrationStatus.COMPLETED
@@ -664,7 +693,7 @@ async def test_a_stopped_hub_leaves_no_tasks_behind_even_with_timers_set_and_cli
         waiting = asyncio.create_task(hub.finished(await hub.start("waiter")))
         await hub.output("chain", "1")
         await hub.hub.stop()
-        with pytest.raises(grpc.aio.AioRpcError):
+        with pytest.raises(grpc.aio.AioRpcError, match="the task hub stops"):
             await waiting
     await eventually(lambda: asyncio.all_tasks() == before)
 
