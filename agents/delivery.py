@@ -14,7 +14,7 @@ from pydantic import ValidationError
 
 from agents.runner import AgentRunner, Answered, Held, TryAgain, Unwanted
 from shared import names
-from shared.contracts import AgentAccount, AgentResult, AgentTask, Outcome, ReplyTo, RunResult
+from shared.contracts import OUTCOMES, AgentAccount, AgentResult, AgentTask, ReplyTo, RunResult
 from shared.errors import AgentFailed, InvalidMessage, RetryableError
 from shared.messaging.bus import OutgoingMessage
 from shared.resources import Resources
@@ -137,7 +137,7 @@ def _is_run_of(run: RunDocument, task: AgentTask) -> bool:
 
 def _single_step_result(task: AgentTask, result: AgentResult) -> RunResult:
     answered = result.status is StepStatus.SUCCEEDED
-    outcome = Outcome.ANSWERED if answered else Outcome.FAILED
+    outcome = OUTCOMES[result.status]
     cause = result.error.message if result.error else None
     return RunResult(
         status=RunStatus.COMPLETED if answered else RunStatus.FAILED,

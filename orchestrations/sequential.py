@@ -13,6 +13,7 @@ from pydantic import Field, model_validator
 from orchestrations.calls import AgentCall
 from orchestrations.steps import Step, call_agent, record_run
 from shared.contracts import (
+    OUTCOMES,
     AgentAccount,
     AgentCard,
     AgentInput,
@@ -27,14 +28,6 @@ from shared.contracts import (
     Usage,
 )
 from shared.status import RunStatus, StepStatus
-
-OUTCOMES = {
-    StepStatus.SUCCEEDED: Outcome.ANSWERED,
-    StepStatus.FAILED: Outcome.FAILED,
-    StepStatus.REJECTED: Outcome.FAILED,
-    StepStatus.TIMED_OUT: Outcome.TIMED_OUT,
-    StepStatus.SKIPPED: Outcome.SKIPPED,
-}
 
 
 class SequentialStep(Contract):

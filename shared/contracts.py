@@ -4,6 +4,7 @@
 """
 
 import math
+from collections.abc import Mapping
 from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Literal, Self
@@ -167,6 +168,16 @@ class Outcome(StrEnum):
     FAILED = "failed"
     TIMED_OUT = "timed_out"
     SKIPPED = "skipped"
+
+
+OUTCOMES: Mapping[StepStatus, Outcome] = {
+    StepStatus.SUCCEEDED: Outcome.ANSWERED,
+    StepStatus.FAILED: Outcome.FAILED,
+    StepStatus.REJECTED: Outcome.FAILED,
+    StepStatus.TIMED_OUT: Outcome.TIMED_OUT,
+    StepStatus.SKIPPED: Outcome.SKIPPED,
+}
+"""How an agent stands in the account, by the status of its result."""
 
 
 class AgentAccount(Contract):
