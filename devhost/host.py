@@ -17,6 +17,7 @@ from devhost.keys import load_keys
 from devhost.logs import LEVELS, set_app_level
 from devhost.options import HostOptions
 from devhost.parts import Ground, Parts, build_parts
+from devhost.servicebus_namespace import serve_if_needed
 from devhost.startup_report import Startup, report, write_ready_file
 from devhost.state_dir import StateDir
 from devhost.worker.worker import Worker
@@ -71,6 +72,16 @@ class Host:
         parts = build_parts(ground, worker, functions)
         self._running = lambda: parts.invoker.running
 
+        namespace = await serve_if_needed(
+            functions,
+            ground.config.settings,
+            app_dir=self._options.app_dir,
+            state_dir=ground.state_dir,
+            clock=self._clock,
+            topology_file=self._options.topology_file,
+        )
+        if namespace is not None:
+            self._stops.push_async_callback(namespace.stop)
         await self._start_parts(parts)
 
         startup = Startup(
@@ -81,6 +92,7 @@ class Host:
             keys=ground.keys,
             state_dir=ground.state_dir,
             url=ground.url,
+            amqp_port=namespace.amqp_port if namespace else None,
         )
         report(startup)
         if self._options.ready_file is not None:
