@@ -5,12 +5,13 @@ import asyncio
 import sys
 from collections.abc import Callable
 
-from bench import cold_start, pipelines
+from bench import cold_start, pipelines, servicebus
 from bench.table import print_machine
 
 MEASUREMENTS: dict[str, Callable[[], None]] = {
     "cold-start": cold_start.measure,
     "pipelines": lambda: asyncio.run(pipelines.measure()),
+    "servicebus": lambda: asyncio.run(servicebus.measure()),
 }
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from aiohttp import web
 
+from bench.process_memory import memory_mib
 from bench.table import print_table
 from scripts.local_host import RunningHost, local_host
 from scripts.run_api import RunApi
@@ -45,7 +46,7 @@ async def measure() -> None:
 
 
 async def _measure(host: RunningHost, api: RunApi) -> None:
-    idle = _memory(host.pid, "VmRSS")
+    idle = memory_mib(host.pid, "VmRSS")
     await _one(api)
     alone = sorted([await _one(api) for _ in range(ALONE)])
     start = time.perf_counter()
@@ -64,7 +65,7 @@ async def _measure(host: RunningHost, api: RunApi) -> None:
             [f"{CROWD} pipelines at once: all completed after", f"{crowd:.1f} s"],
             [f"{CROWD} pipelines at once: steps a second", f"{CROWD * STEPS / crowd:.0f}"],
             ["host memory, idle", f"{idle:.0f} MiB"],
-            ["host memory, peak", f"{_memory(host.pid, 'VmHWM'):.0f} MiB"],
+            ["host memory, peak", f"{memory_mib(host.pid, 'VmHWM'):.0f} MiB"],
         ],
     )
 
@@ -80,14 +81,6 @@ async def _until_over(api: RunApi, task_id: str, *, every: float) -> None:
         last = task
     if last["status"] != "completed":
         raise RuntimeError(f"run {task_id} is {last['status']}: {last['error']}")
-
-
-def _memory(pid: int, field: str) -> float:
-    """A memory figure of a process in MiB, from the kernel's own account of it."""
-    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
-        if line.startswith(field + ":"):
-            return int(line.split()[1]) / 1024
-    raise RuntimeError(f"/proc/{pid}/status has no {field}")
 
 
 @asynccontextmanager

@@ -1,0 +1,11 @@
+"""A process's memory, from the kernel's own account of it."""
+
+from pathlib import Path
+
+
+def memory_mib(pid: int, field: str) -> float:
+    """`VmRSS` (now) or `VmHWM` (peak) of process `pid`, in MiB."""
+    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+        if line.startswith(field + ":"):
+            return int(line.split()[1]) / 1024
+    raise RuntimeError(f"/proc/{pid}/status has no {field}")
