@@ -25,7 +25,7 @@ def test_two_agents_of_one_name_are_refused_at_start() -> None:
 
 @pytest.mark.parametrize("name", ["", "Upper", "under_score", "1st", "with space", "x" * 41, "a/b"])
 def test_a_name_that_no_queue_or_function_could_bear_is_refused_at_start(name: str) -> None:
-    with pytest.raises(ConfigurationError, match="agent .*: name: "):
+    with pytest.raises(ConfigurationError, match=r"agent .*: name: "):
         Catalog([an_agent(name=name)])
 
 

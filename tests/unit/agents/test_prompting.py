@@ -9,7 +9,7 @@ import pytest
 from agents.catalog import CATALOG
 from agents.prompting import DATA_RULE, prompt_agent, system_prompt, user_message
 from shared.contracts import AgentInput, EarlierOutput
-from tests.support.app_world import USAGE, World, a_runner
+from tests.support.app_world import World, a_runner
 from tests.support.documents import NOW, a_run, a_task
 
 
@@ -83,8 +83,6 @@ async def test_a_prompt_agent_asks_the_model_once_and_answers_with_its_text(worl
     [request] = world.model.requests
     assert request.system == system_prompt(role="r", task="t", output="o")
     assert request.user == user_message(given({"topic": "tides"}))
-    assert (await world.step()).result is not None
-    assert USAGE.input_tokens
 
 
 @pytest.mark.parametrize("name", ["research", "writer", "editor"])
