@@ -2,20 +2,18 @@
 
 `durabletask.testing.in_memory_backend` keeps the state and knows the protocol; what is changed here, and why:
 
-- nothing sleeps in a thread: timers go through `Alarms`, waiting calls and parents of sub-orchestrations through
-  futures and callbacks (the original forgets a sub-orchestration that takes longer than 30 seconds);
+- nothing sleeps in a thread: timers go through `Alarms`, and a sub-orchestration's end is reported by a callback (the
+  original forgets a sub-orchestration that takes longer than 30 seconds);
 - work is handed out as soon as it exists, in `take_work`, where the original polls and loses wake-ups;
 - what arrives late for an execution that has ended or continued as new is dropped, where the original takes it for the
   completion of whatever now has the same number, or runs another turn of a finished orchestration;
-- an id whose orchestration has finished may be used again, and an event for a finished one is refused, as in Azure;
+- an id whose orchestration has finished may be used again, as in Azure;
 - events, instances and timers carry the time of the injected clock.
 
 Everything is called on the event loop's thread. Whether a signal to an entity is delayed is still judged by the
 machine's clock; when it rings is not.
 """
 
-import asyncio
-import itertools
 import logging
 import threading
 from collections.abc import Callable, Iterator
@@ -24,7 +22,6 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Any, Final, override
 
-import grpc
 from durabletask.internal import helpers
 from durabletask.internal import orchestrator_service_pb2 as pb
 from durabletask.testing.in_memory_backend import InMemoryOrchestrationBackend, OrchestrationInstance
@@ -32,7 +29,6 @@ from google.protobuf import timestamp_pb2
 
 from devhost.clock import Clock
 from devhost.taskhub.alarms import Alarms
-from devhost.taskhub.endpoint import CallContext, Refused
 
 _UNLIMITED_HISTORY: Final = 2**31
 _FINISHED: Final = (
@@ -91,9 +87,6 @@ class LoopBackend(InMemoryOrchestrationBackend):
         self._parents: dict[str, _Parent] = {}
         self._rung_in_flight: set[str] = set()
         self._not_started: set[str] = set()
-        self._waiters: dict[str, list[tuple[bool, asyncio.Future[None]]]] = {}
-
-    # -- work ------------------------------------------------------------------------------------------------------
 
     def take_work(self) -> Iterator[pb.WorkItem]:
         """Hand out everything that can run now, then stop. Each item is in flight until it is completed."""
@@ -170,8 +163,6 @@ class LoopBackend(InMemoryOrchestrationBackend):
             entity.last_modified_at = self._clock.now()
         return response
 
-    # -- executions ------------------------------------------------------------------------------------------------
-
     def _is_current(self, instance_id: str, token: int) -> bool:
         return instance_id in self._instances and token >= self._first_token[instance_id]
 
@@ -231,8 +222,6 @@ class LoopBackend(InMemoryOrchestrationBackend):
         self._first_token = {each: self._first_token[each] for each in self._instances}
         return response
 
-    # -- time ------------------------------------------------------------------------------------------------------
-
     @override
     def _process_create_timer_action(self, instance: OrchestrationInstance, action: pb.OrchestratorAction) -> None:
         fire_at = action.createTimer.fireAt.ToDatetime(tzinfo=UTC)
@@ -251,8 +240,6 @@ class LoopBackend(InMemoryOrchestrationBackend):
         if self._is_current(instance_id, token):
             self._instances[instance_id].pending_events.append(event)
             self._enqueue_orchestration(instance_id)
-
-    # -- sub-orchestrations ----------------------------------------------------------------------------------------
 
     @override
     def _watch_sub_orchestration(self, parent_instance_id: str, sub_instance_id: str, task_id: int) -> None:
@@ -290,85 +277,17 @@ class LoopBackend(InMemoryOrchestrationBackend):
         self._deliver(parent.instance_id, parent.token, event)
 
     @override
+    def _notify_waiters(self, instance_id: str) -> None:
+        instance = self._instances[instance_id]
+        if self._is_terminal_status(instance.status):
+            self._report_to_parent(instance)
+
+    @override
     def _terminate_instance_internal(self, instance_id: str, output: str | None, recursive: bool = False) -> None:
         super()._terminate_instance_internal(instance_id, output)
         children = [child for child, parent in self._parents.items() if parent.instance_id == instance_id]
         for child in children if recursive else ():
             self._terminate_instance_internal(child, output, recursive=True)
-
-    # -- clients ---------------------------------------------------------------------------------------------------
-
-    async def wait_for(self, request: pb.GetInstanceRequest, *, finished: bool) -> pb.GetInstanceResponse:
-        """The instance once it has started, or finished; one that does not exist yet is waited for.
-
-        There is no time limit: the caller's own deadline cancels the wait. Raises `Refused` when the hub stops.
-        """
-        while not self._has_come(self._instances.get(request.instanceId), finished=finished):
-            waiter = (finished, asyncio.get_running_loop().create_future())
-            waiters = self._waiters.setdefault(request.instanceId, [])
-            waiters.append(waiter)
-            try:
-                await waiter[1]
-            finally:
-                waiters.remove(waiter)
-                if not waiters:
-                    self._waiters.pop(request.instanceId, None)
-        return self._build_instance_response(self._instances[request.instanceId], request.getInputsAndOutputs)
-
-    def end_waits(self) -> None:
-        """Turn down every waiting call, because the hub stops."""
-        for _, waiter in itertools.chain.from_iterable(self._waiters.values()):
-            if not waiter.done():
-                waiter.set_exception(Refused(grpc.StatusCode.UNAVAILABLE, "the task hub stops"))
-
-    def _has_come(self, instance: OrchestrationInstance | None, *, finished: bool) -> bool:
-        if instance is None:
-            return False
-        return instance.status in _FINISHED if finished else instance.status != pb.ORCHESTRATION_STATUS_PENDING
-
-    @override
-    def _notify_waiters(self, instance_id: str) -> None:
-        instance = self._instances[instance_id]
-        for finished, waiter in self._waiters.get(instance_id, ()):
-            if not waiter.done() and self._has_come(instance, finished=finished):
-                waiter.set_result(None)
-        if self._is_terminal_status(instance.status):
-            self._report_to_parent(instance)
-
-    @override
-    def RaiseEvent(self, request: pb.RaiseEventRequest, context: Any) -> pb.RaiseEventResponse:
-        self._require_unfinished(request.instanceId, context)
-        return super().RaiseEvent(request, context)
-
-    @override
-    def TerminateInstance(self, request: pb.TerminateRequest, context: Any) -> pb.TerminateResponse:
-        self._require_unfinished(request.instanceId, context)
-        return super().TerminateInstance(request, context)
-
-    @override
-    def SuspendInstance(self, request: pb.SuspendRequest, context: Any) -> pb.SuspendResponse:
-        self._require_unfinished(request.instanceId, context)
-        return super().SuspendInstance(request, context)
-
-    @override
-    def ResumeInstance(self, request: pb.ResumeRequest, context: Any) -> pb.ResumeResponse:
-        self._require_unfinished(request.instanceId, context)
-        return super().ResumeInstance(request, context)
-
-    def _require_unfinished(self, instance_id: str, context: CallContext) -> None:
-        instance = self._instances.get(instance_id)
-        if instance is None:
-            context.abort(grpc.StatusCode.NOT_FOUND, f"no orchestration has the instance id '{instance_id}'")
-        if self._is_terminal_status(instance.status):
-            state = pb.OrchestrationStatus.Name(instance.status).removeprefix("ORCHESTRATION_STATUS_").lower()
-            context.abort(grpc.StatusCode.FAILED_PRECONDITION, f"the orchestration '{instance_id}' is {state}")
-
-    @override
-    def GetEntity(self, request: pb.GetEntityRequest, context: Any) -> pb.GetEntityResponse:
-        entity = self._entities.get(request.instanceId)
-        if entity is not None and entity.serialized_state is None:
-            return pb.GetEntityResponse(exists=False)
-        return super().GetEntity(request, context)
 
 
 def _failure_of(child: OrchestrationInstance) -> pb.TaskFailureDetails:

@@ -2,9 +2,9 @@
 
 THIS HUB IS NOT DURABLE. Orchestrations in flight, their histories, timers, events and entities live in the host's
 memory and end with it; after a restart nothing is left of them. It is the first engine behind the `TaskHub` seam, on
-the backend that `durabletask` ships for tests (`LoopBackend`).
+the backend that `durabletask` ships for tests (`ServedBackend`).
 
-Wiring: client -> `Endpoint` -> `LoopBackend` -> work items -> here -> `WorkItemExecutor` -> `LoopBackend`.
+Wiring: client -> `Endpoint` -> `ServedBackend` -> work items -> here -> `WorkItemExecutor` -> `ServedBackend`.
 Work items are taken from the backend in this process; no gRPC call lies between the hub and the app.
 """
 
@@ -21,9 +21,9 @@ from durabletask.internal import orchestrator_service_pb2 as pb
 
 from devhost.clock import Clock, SystemClock
 from devhost.taskhub.alarms import Alarms
-from devhost.taskhub.backend import LoopBackend
 from devhost.taskhub.endpoint import CallContext, Endpoint
 from devhost.taskhub.hub import WorkItemExecutor
+from devhost.taskhub.served_backend import ServedBackend
 
 _log = logging.getLogger(__name__)
 
@@ -48,7 +48,7 @@ class Concurrency:
 
 
 class InMemoryTaskHub:
-    """The `TaskHub` over `LoopBackend`. Start it once, on the event loop that everything else of the host runs on."""
+    """The `TaskHub` over `ServedBackend`. Start it once, on the event loop that everything else of the host runs on."""
 
     def __init__(
         self,
@@ -61,7 +61,7 @@ class InMemoryTaskHub:
         self._clock = clock or SystemClock()
         limits = concurrency or Concurrency()
         self._alarms = Alarms(self._clock)
-        self._backend = LoopBackend(self._clock, self._alarms, self._ring)
+        self._backend = ServedBackend(self._clock, self._alarms, self._ring)
         self._endpoint = Endpoint(self._backend)
         self._drain_within = drain_within
         self._slots = {
@@ -146,7 +146,7 @@ class InMemoryTaskHub:
         complete(self._backend)
 
 
-type _Complete = Callable[[LoopBackend], object]
+type _Complete = Callable[[ServedBackend], object]
 
 
 async def _run_orchestrator(item: pb.WorkItem, executor: WorkItemExecutor) -> _Complete:

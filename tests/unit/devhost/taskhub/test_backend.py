@@ -10,8 +10,8 @@ from google.protobuf.wrappers_pb2 import StringValue
 
 from devhost.clock import ManualClock
 from devhost.taskhub.alarms import Alarms
-from devhost.taskhub.backend import LoopBackend
 from devhost.taskhub.endpoint import CallContext
+from devhost.taskhub.served_backend import ServedBackend
 
 CALL = CallContext()
 
@@ -20,7 +20,7 @@ CALL = CallContext()
 class Driver:
     """Takes work items and completes them with chosen actions."""
 
-    backend: LoopBackend
+    backend: ServedBackend
     rung: list[None] = field(default_factory=list)
 
     def start(self, instance_id: str = "one") -> None:
@@ -64,7 +64,7 @@ async def driver() -> AsyncIterator[Driver]:
     clock = ManualClock()
     alarms = Alarms(clock)
     rung: list[None] = []
-    yield Driver(LoopBackend(clock, alarms, lambda: rung.append(None)), rung)
+    yield Driver(ServedBackend(clock, alarms, lambda: rung.append(None)), rung)
     await alarms.stop()
 
 
