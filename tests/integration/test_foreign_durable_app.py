@@ -125,6 +125,16 @@ async def test_the_check_status_response_leads_to_the_finished_orchestration(cli
     assert state["customStatus"] == {"step": "shout"}
 
 
+async def test_a_durable_http_call_works(client: Client, host: HostProcess) -> None:
+    assert await client.post("run/fetch", f"{host.url}/admin/host/ping") == (200, 200)
+
+
+async def test_orchestrations_that_lock_the_same_entities_all_get_their_turn(client: Client) -> None:
+    runs = [client.post("run/transfer", pair) for pair in (["l", "r"], ["r", "l"]) * 5]
+    assert {status for status, _ in await asyncio.gather(*runs)} == {200}
+    assert [(await client.get(f"counter/{key}"))[1] for key in "lr"] == [0, 0]
+
+
 async def test_a_synchronous_function_has_a_client_too(client: Client) -> None:
     status, links = await client.post("start-from-thread/countdown")
     assert status == 202

@@ -181,6 +181,23 @@ def countdown(ctx: task.OrchestrationContext, number: int) -> Steps:
     return None
 
 
+@app.orchestration_trigger(context_name="context")  # type: ignore[arg-type]
+def fetch(context: df.DurableOrchestrationContext) -> Steps:
+    """A durable HTTP call, which the SDK makes in a sub-orchestration of its own."""
+    response = yield context.call_http("GET", context.get_input())
+    return response.status_code
+
+
+@app.orchestration_trigger(context_name="ctx")
+def transfer(ctx: task.OrchestrationContext, keys: list[str]) -> Steps:
+    """Two entities changed under one lock."""
+    source, target = (entities.EntityInstanceId("Counter", key) for key in keys)
+    with (yield ctx.lock_entities([source, target])):
+        yield ctx.call_entity(source, "add", input=-3)
+        result = yield ctx.call_entity(target, "add", input=3)
+    return result
+
+
 @app.orchestration_trigger(context_name="ctx")
 def counting(ctx: task.OrchestrationContext, key: str) -> Steps:
     """Signals an entity, calls it, and answers with its value."""
