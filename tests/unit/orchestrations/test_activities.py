@@ -1,0 +1,113 @@
+"""Sending a fan-out: batches by queue, large inputs by reference, and a refusal that holds up nobody else."""
+
+import pytest
+
+from orchestrations.activities import MAX_INLINE_BYTES, orchestration_activities, send_tasks
+from orchestrations.calls import Dispatch
+from shared.contracts import AgentInput, AgentTask, ArtifactRef
+from shared.errors import BusUnavailable, ConfigurationError, StoreUnavailable
+from shared.messaging.bus import OutgoingMessage
+from tests.support.app_world import BrokenBus, World
+from tests.support.documents import a_task
+
+
+def dispatch(*tasks: AgentTask) -> Dispatch:
+    return Dispatch(tasks=tasks)
+
+
+async def test_every_task_is_put_on_its_agents_queue_under_its_id(world: World) -> None:
+    traced = a_task("writer", traceparent="00-" + "a" * 32 + "-" + "b" * 16 + "-01")
+    sent = await send_tasks(dispatch(a_task("research"), traced), world.resources)
+    assert sent.rejected == ()
+    [first], [second] = world.bus.taken("research-tasks"), world.bus.taken("writer-tasks")
+    assert AgentTask.model_validate_json(first.body) == a_task("research")
+    assert (first.message_id, first.correlation_id, first.enqueue_at) == ("run-1:research:1", "run-1", None)
+    assert second.traceparent == traced.traceparent
+
+
+async def test_the_tasks_of_one_queue_travel_together_and_in_order(world: World) -> None:
+    calls: list[tuple[str, int]] = []
+
+    class CountingBus(BrokenBus):
+        async def send(self, queue: str, messages: list[OutgoingMessage]) -> None:  # type: ignore[override]
+            calls.append((queue, len(messages)))
+
+    tasks = [a_task("research", step_id=f"s{number}") for number in range(50)]
+    await send_tasks(dispatch(*tasks, a_task("writer")), world.but(bus=CountingBus(BusUnavailable(""))))
+    assert calls == [("research-tasks", 50), ("writer-tasks", 1)]
+
+
+async def test_sending_twice_is_sending_once(world: World) -> None:
+    for _ in range(2):
+        await send_tasks(dispatch(a_task("research")), world.resources)
+    assert len(world.bus.taken("research-tasks")) == 1
+
+
+async def test_a_queue_that_does_not_exist_rejects_its_tasks_and_holds_up_no_other(world: World) -> None:
+    ghosts = [a_task("ghost", step_id="one"), a_task("ghost", step_id="two")]
+    sent = await send_tasks(dispatch(ghosts[0], a_task("writer"), ghosts[1]), world.resources)
+    assert [rejection.step_id for rejection in sent.rejected] == ["one", "two"]
+    assert {rejection.error.type for rejection in sent.rejected} == {"NotFound"}
+    assert len(world.bus.taken("writer-tasks")) == 1
+
+
+async def test_a_bus_that_is_not_configured_rejects_everything_with_the_setting_to_set(world: World) -> None:
+    broken = world.but(bus=BrokenBus(ConfigurationError("set ServiceBusConnection")))
+    sent = await send_tasks(dispatch(a_task("research"), a_task("writer")), broken)
+    assert [rejection.error.message for rejection in sent.rejected] == ["set ServiceBusConnection"] * 2
+
+
+async def test_a_bus_that_does_not_answer_is_an_error_so_that_all_is_sent_again(world: World) -> None:
+    with pytest.raises(BusUnavailable):
+        await send_tasks(dispatch(a_task("research")), world.but(bus=BrokenBus(BusUnavailable("down"))))
+
+
+def sized(total: int) -> AgentTask:
+    """A task whose message is exactly so many bytes."""
+    empty = len(a_task(input=AgentInput(request="")).model_dump_json().encode())
+    return a_task(input=AgentInput(request="x" * (total - empty)))
+
+
+async def test_an_input_up_to_the_limit_travels_in_the_message(world: World) -> None:
+    await send_tasks(dispatch(sized(MAX_INLINE_BYTES)), world.resources)
+    [message] = world.bus.taken("research-tasks")
+    assert len(message.body) == MAX_INLINE_BYTES
+    assert AgentTask.model_validate_json(message.body) == sized(MAX_INLINE_BYTES)
+
+
+@pytest.mark.parametrize("size", [MAX_INLINE_BYTES + 1, 3_000_000])
+async def test_a_larger_input_travels_by_reference_and_is_found_there(world: World, size: int) -> None:
+    await send_tasks(dispatch(sized(size)), world.resources)
+    [message] = world.bus.taken("research-tasks")
+    assert len(message.body) < 2000
+    task = AgentTask.model_validate_json(message.body)
+    assert isinstance(task.input, ArtifactRef)
+    content = await world.resources.artifacts.get(task.input.address)
+    assert AgentInput.model_validate_json(content) == sized(size).input
+    assert task.model_copy(update={"input": sized(size).input}) == sized(size)
+
+
+async def test_the_limit_counts_bytes_and_not_characters(world: World) -> None:
+    wide = a_task(input=AgentInput(request="世" * (MAX_INLINE_BYTES // 3)))
+    await send_tasks(dispatch(wide), world.resources)
+    [message] = world.bus.taken("research-tasks")
+    assert isinstance(AgentTask.model_validate_json(message.body).input, ArtifactRef)
+
+
+async def test_an_artifact_store_that_does_not_answer_is_an_error_so_that_all_is_sent_again(world: World) -> None:
+    class BrokenArtifacts:
+        async def put(self, content: bytes, content_type: str) -> ArtifactRef:
+            raise StoreUnavailable("down")
+
+    with pytest.raises(StoreUnavailable):
+        await send_tasks(dispatch(sized(MAX_INLINE_BYTES + 1)), world.but(artifacts=BrokenArtifacts()))
+
+
+async def test_nothing_to_send_sends_nothing(world: World) -> None:
+    assert (await send_tasks(dispatch(), world.resources)).rejected == ()
+
+
+def test_the_activities_bear_their_durable_names(world: World) -> None:
+    builders = orchestration_activities(world.resources)._function_builders
+    made = {builder.build().get_function_name() for builder in builders}
+    assert {"dispatch_agents", "record_run"} <= made
