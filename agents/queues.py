@@ -15,6 +15,8 @@ from shared.errors import TaskHubUnavailable
 
 log = logging.getLogger("muster.agents")
 
+_NOBODY_WAITS = frozenset({grpc.StatusCode.NOT_FOUND, grpc.StatusCode.FAILED_PRECONDITION})
+
 
 def queue_functions(catalog: Catalog, consumer: QueueConsumer) -> df.Blueprint:
     """A blueprint with one Service Bus function for each agent that has a queue."""
@@ -44,17 +46,17 @@ def _add(blueprint: df.Blueprint, agent: str, queue: str, consumer: QueueConsume
 def reply_through(client: df.DurableFunctionsClient) -> Reply:
     """A `Reply` that raises the awaited event on the orchestration.
 
-    An orchestration that is gone waits for nobody, so telling it is over. Any other failure is raised as
-    `TaskHubUnavailable`, and the message's next delivery answers from the step's record.
+    An orchestration that is gone, or over, waits for nobody, so there is nothing left to do. Any other failure is
+    raised as `TaskHubUnavailable`, and the message's next delivery answers from the step's record.
     """
 
     async def reply(to: ReplyTo, result: AgentResult) -> None:
         try:
             await client.raise_orchestration_event(to.instance_id, to.event, data=result.model_dump(mode="json"))
         except grpc.aio.AioRpcError as error:
-            if error.code() is not grpc.StatusCode.NOT_FOUND:
+            if error.code() not in _NOBODY_WAITS:
                 raise TaskHubUnavailable(f"the task hub did not take an answer: {error.details()}") from error
-            log.warning("the orchestration %s that asked is gone", to.instance_id)
+            log.warning("the orchestration %s that asked is gone or over", to.instance_id)
 
     return reply
 
