@@ -30,6 +30,7 @@ class Opening:
         self._catalog = catalog
         self._connection = connection
         self._declared: dict[str, str | None] = {}
+        self._named: set[str] = set()
 
     def take_up_from(self, path: Path) -> Recovered:
         """Restore what the file at `path` holds; `StoreUnreadable`. Writes only the burial of what is used up."""
@@ -60,19 +61,17 @@ class Opening:
 
     def follow(self, topology: Topology, now: int) -> tuple[str, ...]:
         """Make the topology's new and changed entities; the paths of those it no longer names."""
-        named: set[str] = set()
         for queue in topology.queues:
-            named.add(normal(queue.name))
             self._follow(normal(queue.name), queue, now)
         for topic in topology.topics:
             path = normal(topic.name)
-            named.add(path)
             self._follow(path, replace(topic, subscriptions=()), now)
             for subscription in topic.subscriptions:
                 sub_path = f"{path}/subscriptions/{subscription.name.lower()}"
-                named.add(sub_path)
                 self._follow(sub_path, subscription, now, topic.name)
-        return tuple(sorted(path for path, text in self._declared.items() if text is not None and path not in named))
+        return tuple(
+            sorted(path for path, text in self._declared.items() if text is not None and path not in self._named)
+        )
 
     def _restore_messages(self) -> tuple[int, list[tuple[MessageQueue, int]]]:
         queues = {
@@ -119,6 +118,9 @@ class Opening:
         entity.sieve.window = DuplicateWindow(entity.options.duplicate_detection_history_time_window, seen)
 
     def _follow(self, path: str, options: Options, now: int, topic: str = "") -> None:
+        if path in self._named:
+            raise TopologyError(f"the topology names {path} twice")
+        self._named.add(path)
         text = encode_options(options)
         if path not in self._declared:
             self._create(options, now, topic)

@@ -36,6 +36,10 @@ def compare(symbol: str, left: Scalar, right: Scalar) -> Truth:
         return None
     if kind in ("bool", "uuid") and symbol not in ("=", "<>", "!="):
         return None
+    if isinstance(left, Decimal) and isinstance(right, float):
+        left = float(left)
+    elif isinstance(left, float) and isinstance(right, Decimal):
+        right = float(right)
     try:
         return _ORDERINGS[symbol](left, right)
     except TypeError:

@@ -63,6 +63,8 @@ def parse_topology(document: object) -> Topology:
     """The topology in a JSON document of either form; `TopologyError` names the key."""
     if isinstance(document, dict) and "UserConfig" in document:
         document = _from_emulator(document)
+    if not isinstance(document, dict):
+        raise TopologyError("a topology is a JSON object")
     try:
         return _TopologyDoor.model_validate(document).topology()
     except ValidationError as error:
@@ -85,6 +87,8 @@ class _Door(BaseModel):
     def _refuse_what_is_not_modelled(self) -> Self:
         for name, what in _NOT_MODELLED.items():
             value = getattr(self, name, None)
+            if isinstance(value, _ActionDoor):
+                value = value.sql_expression
             never = isinstance(value, timedelta) and value.days >= _LONGEST_DAYS
             if value and not never:
                 raise ValueError(f"{to_camel(name)}: {what} is not modelled")
@@ -146,12 +150,18 @@ class _SqlDoor(_Door):
     requires_preprocessing: bool | None = None
 
 
+class _ActionDoor(_Door):
+    sql_expression: str | None = None
+    compatibility_level: int | None = None
+    requires_preprocessing: bool | None = None
+
+
 class _RuleDoor(_Door):
     name: str
     filter_type: Literal["CorrelationFilter", "SqlFilter", "TrueFilter", "FalseFilter"] | None = None
     correlation_filter: _CorrelationDoor | None = None
     sql_filter: _SqlDoor | None = None
-    action: dict[str, Any] | None = None
+    action: _ActionDoor | None = None
 
     def rule(self) -> Rule:
         kind = self.filter_type

@@ -210,6 +210,14 @@ class Box:
             raise Refused("MessageNotFound")
         return [self.take(held, now, delete=wish.delete, session=wish.session) for held in found]
 
+    def put_back(self, waiter: Waiting) -> None:
+        """What was given to a receiver who was not there any more."""
+        for held, before in waiter.given or []:
+            held.status, held.lock, held.until, held.deliveries = WAITING, None, None, before
+            if held not in self.held:
+                self.held.append(held)
+        self.refresh()
+
     # -- sessions -------------------------------------------------------------------------------------------------
 
     def refresh(self) -> None:

@@ -77,6 +77,8 @@ class Program:
         self.handles: list[Handle] = []
         self.sessions: list[SessionHandle] = []
         self.waiters: list[Waiter] = []
+        #: Answered in the model by a step that went on afterwards.
+        self.served: list[Waiting] = []
         self.bodies = 0
         self.topology = draw_topology(self.random, self.model)
         self.broker: Broker
@@ -112,7 +114,8 @@ class Program:
 
     async def settle(self) -> None:
         """Let the broker answer those who wait, and check that exactly the right ones are answered."""
-        served = self.model.serve()
+        served = self.served + self.model.serve()
+        self.served = []
         for _ in range(TURNS):
             await asyncio.sleep(0)
         for waiter in list(self.waiters):

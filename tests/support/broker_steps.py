@@ -176,9 +176,11 @@ class RandomProgram(Program):
         await asyncio.sleep(0)
         self.waiters.remove(waiter)
         waiter.task.cancel()
-        self.forget(waiter)
         with suppress(Refused):
             self.model.send(path, messages)
+        self.served += self.model.serve()
+        self.forget(waiter)
+        self.model.boxes[waiter.path].put_back(waiter.model)
         await asyncio.gather(task, waiter.task, return_exceptions=True)
 
     async def receive_deferred(self) -> None:
