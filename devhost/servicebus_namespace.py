@@ -15,6 +15,7 @@ from enum import Enum, auto
 from pathlib import Path
 from typing import Final
 
+from devhost.administration.server import AdministrationServer
 from devhost.amqp.listener import AmqpListener
 from devhost.broker.broker import Broker
 from devhost.broker.errors import BrokerError
@@ -29,6 +30,7 @@ _log = logging.getLogger(__name__)
 
 HOST: Final = "127.0.0.1"
 STATE_FILE: Final = "servicebus.db"
+ADMINISTRATION_PORT: Final = 5300
 _PROBE_SECONDS: Final = 2.0
 _GREETING: Final = b"AMQP\x03\x01\x00\x00"
 _GREETINGS: Final = frozenset({_GREETING, b"AMQP\x00\x01\x00\x00"})
@@ -45,15 +47,23 @@ class Listening(Enum):
 class ServedNamespace:
     """A namespace served by this process."""
 
-    def __init__(self, broker: Broker, listener: AmqpListener, parts: AsyncExitStack) -> None:
+    def __init__(
+        self, broker: Broker, listener: AmqpListener, administration: AdministrationServer, parts: AsyncExitStack
+    ) -> None:
         self.broker = broker
         self._listener = listener
+        self._administration = administration
         self._parts = parts
 
     @property
     def amqp_port(self) -> int:
         """The port clients connect to."""
         return self._listener.port
+
+    @property
+    def administration_port(self) -> int:
+        """The port administration clients connect to."""
+        return self._administration.port
 
     async def stop(self) -> None:
         """Close every connection and commit what is under way. Stop whatever uses the namespace first."""
@@ -68,12 +78,14 @@ async def serve_if_needed(
     state_dir: Path,
     clock: Clock,
     topology_file: Path | None = None,
+    administration_port: int = ADMINISTRATION_PORT,
 ) -> ServedNamespace | None:
     """Serve the namespace the app's Service Bus settings name, unless it is elsewhere or already served: None then.
 
     The broker's state is `servicebus.db` in `state_dir`, a folder that exists. `topology_file` names the entities;
-    without it `infra/servicebus.json` of the app does, and without that the app's own bindings. Raises `StartError`: a
-    setting or the file is missing or malformed, or the port is in use by something that does not speak AMQP.
+    without it `infra/servicebus.json` of the app does, and without that the app's own bindings. When
+    `administration_port` is taken, as by a second host, a free one is used. Raises `StartError`: a setting or the file
+    is missing or malformed, or the AMQP port is in use by something that does not speak AMQP.
     """
     needs = wants(functions, settings)
     emulators = _emulators(needs)
@@ -90,7 +102,10 @@ async def serve_if_needed(
     if listening is Listening.SOMETHING_ELSE:
         raise StartError(_port_in_use(port, setting))
     topology = topology_for([need for need in needs if _port_of(need) == port], app_dir, topology_file)
-    return await _serve(topology, state_dir, clock, port, setting)
+    try:
+        return await _serve(topology, state_dir, clock, port, administration_port)
+    except OSError as taken:
+        raise StartError(_port_in_use(port, setting)) from taken
 
 
 async def probe(port: int) -> Listening:
@@ -142,7 +157,9 @@ def _emulators(needs: Sequence[Want]) -> dict[int, str]:
     return {port: need.connection.setting for need in needs if (port := _port_of(need)) is not None}
 
 
-async def _serve(topology: Topology, state_dir: Path, clock: Clock, port: int, setting: str) -> ServedNamespace:
+async def _serve(
+    topology: Topology, state_dir: Path, clock: Clock, port: int, administration_port: int
+) -> ServedNamespace:
     async with AsyncExitStack() as parts:
         try:
             broker = await Broker.open(state_dir / STATE_FILE, topology, clock)
@@ -150,17 +167,28 @@ async def _serve(topology: Topology, state_dir: Path, clock: Clock, port: int, s
             raise StartError(f"the Service Bus namespace cannot be served: {refused}") from refused
         parts.push_async_callback(broker.close)
         listener = AmqpListener(broker, clock, host=HOST, port=port)
-        try:
-            await listener.start()
-        except OSError as taken:
-            raise StartError(_port_in_use(port, setting)) from taken
+        await listener.start()
         parts.push_async_callback(listener.stop)
-        _report(broker, listener)
-        return ServedNamespace(broker, listener, parts.pop_all())
+        administration = await _administration(broker, clock, administration_port, state_dir)
+        parts.push_async_callback(administration.stop)
+        _report(broker, listener.port, administration.port)
+        return ServedNamespace(broker, listener, administration, parts.pop_all())
 
 
-def _report(broker: Broker, listener: AmqpListener) -> None:
-    _log.info("serving Service Bus at sb://localhost:%d", listener.port)
+async def _administration(broker: Broker, clock: Clock, port: int, state_dir: Path) -> AdministrationServer:
+    wanted = AdministrationServer(broker, clock, host=HOST, port=port, state_dir=state_dir)
+    try:
+        await wanted.start()
+    except OSError:
+        anywhere = AdministrationServer(broker, clock, host=HOST, port=0, state_dir=state_dir)
+        await anywhere.start()
+        _log.warning("port %d is in use, so Service Bus administration is on port %d", port, anywhere.port)
+        return anywhere
+    return wanted
+
+
+def _report(broker: Broker, port: int, administration_port: int) -> None:
+    _log.info("serving Service Bus at sb://localhost:%d, its administration at port %d", port, administration_port)
     recovered = broker.recovered
     if recovered.messages:
         _log.info("%d messages were waiting from before", recovered.messages)

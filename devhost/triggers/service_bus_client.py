@@ -1,14 +1,12 @@
 """Receivers over the stock `azure.servicebus.aio` client: the only module of the triggers that knows it.
 
-The client's own retries are off: the triggers retry, on the host's clock, and report what they see. One receiver is
-used by its receive loop and by the settlement of running messages at the same time, which the client allows: frames
-are read and written under one lock, and whoever reads hands each frame to where it belongs.
+The client's own retries are off: the triggers retry, on the host's clock, and report what they see.
 """
 
 import asyncio
 import contextlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
@@ -34,6 +32,7 @@ from devhost.triggers.service_bus_receiver import EntityUnavailable, LockLost, R
 _OPEN_SECONDS: Final = 30.0
 _RENEW_SECONDS: Final = 10.0
 _CLOSE_SECONDS: Final = 5.0
+_GRACE_SECONDS: Final = 0.005
 _VIA_PARTITION_KEY: Final = b"x-opt-via-partition-key"
 _LOST: Final = (MessageLockLostError, SessionLockLostError, MessageNotFoundError)
 _UNAVAILABLE: Final = (
@@ -100,10 +99,18 @@ class AzureReceiverFactory:
 
 
 class AzureReceiver:
-    """One link."""
+    """One link, used by one coroutine at a time.
+
+    The client reads its socket for a fifth of a second at a time and can neither write nor hand on what it reads
+    meanwhile, so a settlement would wait for an idle receive, and a message for a settlement. Here a waiting receive of
+    one message gives way, and starts again afterwards. A receive of several never does, because the client would drop
+    those it has already taken; nothing else uses the link then.
+    """
 
     def __init__(self, receiver: ServiceBusReceiver) -> None:
         self._receiver = receiver
+        self._turn = asyncio.Lock()
+        self._yielding: asyncio.Task[list[ServiceBusReceivedMessage]] | None = None
 
     @property
     def session_id(self) -> str | None:
@@ -119,38 +126,58 @@ class AzureReceiver:
 
     async def open(self) -> None:
         """Connect; does nothing while connected."""
-        with _translated():
-            await self._receiver.__aenter__()
+        async with self._turn:
+            with _translated():
+                await self._receiver.__aenter__()
 
     async def receive(self, max_messages: int, wait: timedelta) -> Sequence[ReceivedMessage]:
-        """Up to `max_messages`, waiting up to `wait` for the first."""
-        with _translated():
-            messages = await self._receiver.receive_messages(max_messages, max_wait_time=wait.total_seconds())
-            return [received_message(message) for message in messages]
+        """Up to `max_messages`, waiting up to `wait` for the first; empty also when it gave way."""
+        async with self._turn:
+            receiving = asyncio.create_task(
+                self._receiver.receive_messages(max_messages, max_wait_time=wait.total_seconds())
+            )
+            self._yielding = receiving if max_messages == 1 else None
+            try:
+                await asyncio.wait((receiving,))
+            finally:
+                self._yielding = None
+                receiving.cancel()
+            if receiving.cancelled():
+                return ()
+            with _translated():
+                return [received_message(message) for message in receiving.result()]
 
     async def complete(self, message: ReceivedMessage) -> None:
         """Remove the message."""
-        with _translated():
-            await self._receiver.complete_message(message.handle)
+        await self._soon(lambda: self._receiver.complete_message(message.handle))
 
     async def abandon(self, message: ReceivedMessage) -> None:
         """Give the message back."""
-        with _translated():
-            await self._receiver.abandon_message(message.handle)
+        await self._soon(lambda: self._receiver.abandon_message(message.handle))
 
     async def renew(self, message: ReceivedMessage) -> datetime:
         """Extend the message's lock."""
-        with _translated():
-            return await self._receiver.renew_message_lock(message.handle, timeout=_RENEW_SECONDS)
+        return await self._soon(lambda: self._receiver.renew_message_lock(message.handle, timeout=_RENEW_SECONDS))
 
     async def renew_session(self) -> datetime:
         """Extend the session's lock."""
-        with _translated():
-            return await self._receiver.session.renew_lock(timeout=_RENEW_SECONDS)
+        return await self._soon(lambda: self._receiver.session.renew_lock(timeout=_RENEW_SECONDS))
 
     async def close(self) -> None:
         """Disconnect."""
         await _close(self._receiver)
+
+    async def _soon[T](self, work: Callable[[], Awaitable[T]]) -> T:
+        receiving = self._yielding
+        if receiving is not None:
+            # Where messages wait, a receive ends by itself in this time. One that is cut off while a message is on its
+            # way sends that message back to the queue, which costs more than the wait.
+            await asyncio.wait((receiving,), timeout=_GRACE_SECONDS)
+            if receiving is self._yielding:
+                receiving.cancel()
+        async with self._turn:
+            with _translated():
+                return await work()
 
 
 @contextlib.contextmanager
