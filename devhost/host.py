@@ -93,6 +93,7 @@ class Host:
             state_dir=ground.state_dir,
             url=ground.url,
             amqp_port=namespace.amqp_port if namespace else None,
+            administration_port=namespace.administration_port if namespace else None,
         )
         report(startup)
         if self._options.ready_file is not None:

@@ -27,6 +27,7 @@ class Startup:
     state_dir: Path
     url: str
     amqp_port: int | None = None
+    administration_port: int | None = None
 
 
 def report(startup: Startup) -> None:
@@ -56,6 +57,7 @@ def facts(startup: Startup) -> dict[str, object]:
     return {
         "url": startup.url,
         "amqp_port": startup.amqp_port,
+        "administration_port": startup.administration_port,
         "pid": os.getpid(),
         "keys_dir": str(startup.keys.folder),
         "state_dir": str(startup.state_dir),

@@ -35,6 +35,7 @@ async def test_what_a_function_puts_into_its_output_reaches_the_function_behind_
     env = {"ORDERS": "orders", "Bus": bus}
     async with HostProcess(app, state_dir=tmp_path / "state", env=env, arguments=["--amqp-port", "0"]) as host:
         assert host.ready["amqp_port"] != 5672
+        assert host.ready["administration_port"]
         async with aiohttp.ClientSession(host.url) as http, http.post("/api/order/tea") as response:
             assert (response.status, await response.text()) == (200, "ordered")
         await eventually(lambda: "delivering tea as text/plain" in host.log)
