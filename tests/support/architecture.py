@@ -6,6 +6,7 @@ A violation is a line of text that names the place. An empty list is a rule that
 import ast
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 type FunctionNode = ast.FunctionDef | ast.AsyncFunctionDef
@@ -64,9 +65,10 @@ def is_within(target: str, packages: Iterable[str]) -> bool:
 # -- imports ----------------------------------------------------------------------------------------------------
 
 
-def imports(module: Module) -> list[Import]:
+@cache
+def imports(module: Module) -> tuple[Import, ...]:
     """Everything the module imports, wherever it stands; `importlib.import_module("x")` counts as importing x."""
-    return list(_imports(module, module.tree, in_function=False, type_only=False))
+    return tuple(_imports(module, module.tree, in_function=False, type_only=False))
 
 
 def _imports(module: Module, node: ast.AST, *, in_function: bool, type_only: bool) -> Iterator[Import]:
@@ -85,13 +87,13 @@ def _targets(module: Module, node: ast.AST) -> list[str]:
         case ast.ImportFrom(base, names, level):
             origin = _absolute(module, base, level or 0)
             return [f"{origin}.{alias.name}" for alias in names]
-        case ast.Call(func, [ast.Constant(str(target)), *_]) if ast.unparse(func) in _DYNAMIC_IMPORTS:
+        case ast.Call(
+            ast.Name("import_module" | "__import__") | ast.Attribute(attr="import_module"),
+            [ast.Constant(str(target)), *_],
+        ):
             return [target]
         case _:
             return []
-
-
-_DYNAMIC_IMPORTS = ("importlib.import_module", "import_module", "__import__")
 
 
 def _absolute(module: Module, base: str | None, level: int) -> str:
@@ -120,12 +122,20 @@ def importers(modules: Iterable[Module], package: str) -> list[str]:
 
 def environment_readers(modules: Iterable[Module]) -> list[str]:
     """The names of the modules that look at the process's environment."""
-    names = {"os.environ", "os.environb", "os.getenv", "os.getenvb", "os.putenv"}
+    names = {"environ", "environb", "getenv", "getenvb", "putenv"}
+
+    def reads(node: ast.AST) -> bool:
+        match node:
+            case ast.Attribute(ast.Name("os"), attr):
+                return attr in names
+            case _:
+                return False
+
     return [
         module.name
         for module in modules
-        if any(isinstance(node, ast.Attribute) and ast.unparse(node) in names for node in ast.walk(module.tree))
-        or any(each.target in names for each in imports(module))
+        if any(map(reads, ast.walk(module.tree)))
+        or any(is_within(each.target, [f"os.{name}" for name in names]) for each in imports(module))
     ]
 
 

@@ -45,7 +45,7 @@ def test_a_room_without_a_rule_may_import_anything() -> None:
 def test_a_relative_import_is_resolved_from_a_package_and_from_a_module() -> None:
     from_package = check.imports(a_module("from .store import Store", "shared.state", is_package=True))
     from_module = check.imports(a_module("from .store import Store", "shared.state.sqlite"))
-    assert [each.target for each in from_package + from_module] == ["shared.state.store.Store"] * 2
+    assert [each.target for each in (*from_package, *from_module)] == ["shared.state.store.Store"] * 2
 
 
 @pytest.mark.parametrize(
