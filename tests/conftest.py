@@ -9,3 +9,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--broker-programs", type=int, default=2000, help="random programs for tests/contract/test_broker_properties.py"
     )
     parser.addoption("--broker-seed", type=int, default=None, help="the seed of the first of these programs")
+    parser.addoption(
+        "--servicebus-connection",
+        default=None,
+        help="a connection string: tests/contract/servicebus runs against that namespace instead of the local one",
+    )

@@ -68,8 +68,8 @@ class Outcome:
 class IncomingHandler(Protocol):
     """Takes what arrives on an incoming link."""
 
-    def on_payload(self, delivery: Pointer, payload: bytes, size: int, message_format: int) -> None:
-        """A delivery is complete; `payload` is empty when its `size` in bytes is over the link's limit."""
+    def on_payload(self, delivery: Pointer, payload: bytes | None, size: int, message_format: int) -> None:
+        """A delivery is complete; there is no `payload` when its `size` in bytes is over the link's limit."""
         ...
 
     def on_detached(self) -> None:
@@ -195,7 +195,7 @@ class IncomingLink(EngineLink):
         if pn_delivery_partial(delivery):
             self._keep(b"" if unwanted else chunk, drop=unwanted)
             return
-        payload = b"" if unwanted else bytes(self._partial + chunk if self._partial else chunk)
+        payload = None if unwanted else bytes(self._partial + chunk if self._partial else chunk)
         size = self._size
         self._reset()
         pn_link_advance(self.pointer)

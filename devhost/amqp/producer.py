@@ -11,6 +11,7 @@ from devhost.amqp.connection import AmqpConnection
 from devhost.amqp.engine_links import IncomingLink, Pointer
 from devhost.amqp.messages import BATCH_FORMAT, parse, parse_batch
 from devhost.broker.broker import Broker
+from devhost.broker.model import Message
 
 _log = logging.getLogger("devhost.amqp")
 
@@ -32,7 +33,7 @@ class ProducerLink:
         self._link.open({"com.microsoft:max-message-batch-size": limit}, max_message_size=limit)
         self._link.add_credit(self._connection.limits.link_credit)
 
-    def on_payload(self, delivery: Pointer, payload: bytes, size: int, message_format: int) -> None:
+    def on_payload(self, delivery: Pointer, payload: bytes | None, size: int, message_format: int) -> None:
         """Store what arrived."""
         self._connection.admit(size)
         self._connection.spawn(self._store(delivery, payload, size, message_format))
@@ -40,12 +41,9 @@ class ProducerLink:
     def on_detached(self) -> None:
         """Nothing to let go of: what is being stored is stored all the same."""
 
-    async def _store(self, delivery: Pointer, payload: bytes, size: int, message_format: int) -> None:
+    async def _store(self, delivery: Pointer, payload: bytes | None, size: int, message_format: int) -> None:
         try:
-            if not payload:
-                self._refuse_size(size)
-            messages = parse_batch(payload) if message_format == BATCH_FORMAT else [parse(payload)]
-            await self._broker.send(self._entity, messages)
+            await self._broker.send(self._entity, self._messages(payload, size, message_format))
             self._link.accept(delivery)
         except Exception as error:
             if not isinstance(error, EXPECTED):
@@ -55,12 +53,14 @@ class ProducerLink:
             self._connection.release(size)
             self._replenish()
 
-    def _refuse_size(self, size: int) -> None:
-        limit = self._connection.limits.max_message_bytes
-        raise AmqpError(
-            MESSAGE_SIZE_EXCEEDED,
-            f"the message ({size} bytes) is larger than is allowed on the link to {self._entity!r} ({limit} bytes)",
-        )
+    def _messages(self, payload: bytes | None, size: int, message_format: int) -> list[Message]:
+        if payload is None:
+            limit = self._connection.limits.max_message_bytes
+            raise AmqpError(
+                MESSAGE_SIZE_EXCEEDED,
+                f"the message ({size} bytes) is larger than is allowed on the link to {self._entity!r} ({limit} bytes)",
+            )
+        return parse_batch(payload) if message_format == BATCH_FORMAT else [parse(payload)]
 
     def _replenish(self) -> None:
         # In lumps: a flow frame for each message would double the traffic.
