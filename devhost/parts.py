@@ -85,7 +85,7 @@ def build_parts(ground: Ground, worker: Worker, functions: Sequence[FunctionMeta
     """
     config, host_json, clock = ground.config, ground.config.host_json, ground.clock
     routes = build_routes(functions, host_json.text("extensions", "http", "routePrefix", default="api"))
-    hub = InMemoryTaskHub(clock, _concurrency(host_json))
+    hub = InMemoryTaskHub(clock, _concurrency(host_json), drain_within=ground.options.drain)
     outputs = ServiceBusOutputs(functions, config.settings)
     timeout = host_json.duration("functionTimeout")
     invoker = Invoker(
