@@ -171,7 +171,7 @@ async def _serve(
         parts.push_async_callback(listener.stop)
         administration = await _administration(broker, clock, administration_port, state_dir)
         parts.push_async_callback(administration.stop)
-        _report(broker, listener.port, administration.port)
+        _report(broker, listener, administration)
         return ServedNamespace(broker, listener, administration, parts.pop_all())
 
 
@@ -187,8 +187,13 @@ async def _administration(broker: Broker, clock: Clock, port: int, state_dir: Pa
     return wanted
 
 
-def _report(broker: Broker, port: int, administration_port: int) -> None:
-    _log.info("serving Service Bus at sb://localhost:%d, its administration at port %d", port, administration_port)
+def _report(broker: Broker, listener: AmqpListener, administration: AdministrationServer) -> None:
+    _log.info(
+        "serving Service Bus at sb://localhost:%d; administration at localhost:%d, for HTTPS clients trust %s",
+        listener.port,
+        administration.port,
+        administration.certificate,
+    )
     recovered = broker.recovered
     if recovered.messages:
         _log.info("%d messages were waiting from before", recovered.messages)

@@ -194,8 +194,9 @@ def _translated() -> Iterator[None]:
 
 
 def _line(error: Exception) -> str:
-    text = str(error).strip()
-    return text.splitlines()[0] if text else type(error).__name__
+    """The first line without the condition and description that the client appends, which say the same again."""
+    text = str(error).strip().partition("\n")[0].partition(" Error condition:")[0]
+    return text or type(error).__name__
 
 
 async def _close(closable: Any) -> None:
