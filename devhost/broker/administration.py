@@ -67,6 +67,10 @@ class Administration:
         """Whether the path names a topic."""
         return self._catalog.is_topic(entity)
 
+    def max_message_size(self, entity: str) -> int:
+        """The largest message, in bytes, that the queue or topic takes."""
+        return self._catalog.sendable(entity).options.max_message_size_in_kilobytes * 1024
+
     def queues(self) -> list[QueueOptions]:
         """All queues, by name."""
         return [queue.options for queue in self._catalog.queues()]

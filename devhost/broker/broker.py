@@ -17,7 +17,7 @@ from devhost.broker.administration import Administration
 from devhost.broker.dispatch import Dispatcher, Wish
 from devhost.broker.entities import Topic
 from devhost.broker.errors import BrokerClosed, EntityDisabled
-from devhost.broker.instants import to_datetime, to_instant
+from devhost.broker.instants import NEVER, to_datetime, to_instant
 from devhost.broker.limits import check_count, check_dead_letter, check_properties, check_session_id
 from devhost.broker.model import Delivery, Message, ReceiveMode, Recovered, Scalar, SessionLock
 from devhost.broker.opening import Opening
@@ -134,6 +134,19 @@ class Broker(Administration):
         self._catch_up()
         return await dispatcher.peek(from_sequence_number, max_messages, session_id)
 
+    async def delete_messages(self, entity: str, *, max_messages: int, enqueued_before: datetime | None = None) -> int:
+        """Remove up to `max_messages` that can be received and were enqueued before then, oldest first; how many."""
+        check_count(entity, max_messages)
+        dispatcher = self._receiving(entity)
+        queue = dispatcher.queue
+        numbers = queue.waiting(max_messages)
+        times = await self._context.journal.enqueued_times([queue.key(number) for number in numbers])
+        limit = NEVER if enqueued_before is None else to_instant(enqueued_before)
+        with self._turn:
+            count, written = queue.delete([n for n, at in zip(numbers, times, strict=True) if at < limit])
+        await written
+        return count
+
     # -- settling -------------------------------------------------------------------------------------------------
     # With `session`, a session that is gone answers `SessionLockLost`; otherwise every lost lock is `MessageLockLost`.
 
@@ -161,6 +174,14 @@ class Broker(Administration):
             written = dispatcher.queue.abandon(lock_token, properties, now)
         if written is not None:
             await written
+
+    async def release(self, entity: str, lock_token: UUID, *, session: SessionLock | None = None) -> None:
+        """Make the message available again without counting the delivery: no consumer has looked at it."""
+        _, dispatcher = self._catalog.receivable(entity)
+        with self._turn as now:
+            _check_session(dispatcher, session)
+            written = dispatcher.queue.release(lock_token, now)
+        await written
 
     async def defer(
         self,

@@ -199,6 +199,15 @@ class Journal:
         """Read messages as they are after everything written so far."""
         return await self.store.read(lambda connection: _read(connection, keys))
 
+    async def enqueued_times(self, keys: Sequence[int]) -> list[int]:
+        """When each of these messages was enqueued."""
+
+        def work(connection: sqlite3.Connection) -> list[int]:
+            sql = "SELECT enqueued_at FROM messages WHERE key=?"
+            return [connection.execute(sql, (key,)).fetchone()[0] for key in keys]
+
+        return await self.store.read(work)
+
     async def session_state(self, queue: int, session_id: str) -> bytes | None:
         """A session's state."""
 

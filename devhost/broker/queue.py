@@ -98,6 +98,12 @@ class MessageQueue(Shelf):
             self._give_back(number, now)
         return written
 
+    def release(self, token: UUID, now: int) -> asyncio.Future[None]:
+        """Make a locked message available again as if it had not been handed out."""
+        number = self._unlock(token)
+        count = self._uncount(number, self.ledger.deliveries(number) - 1, now)
+        return self._context.journal.set_counts([count])
+
     def defer(self, token: UUID, properties: Mapping[str, Scalar] | None) -> asyncio.Future[None]:
         """Set a locked message aside."""
         number = self._unlock(token)
@@ -137,6 +143,13 @@ class MessageQueue(Shelf):
         for number in wanted:
             self._leave(Event.CANCEL, number)
         return self._context.journal.delete([self.key(number) for number in wanted])
+
+    def delete(self, numbers: Sequence[int]) -> tuple[int, asyncio.Future[None]]:
+        """Remove those of the messages that can be received now; how many they were."""
+        waiting = [number for number in numbers if self.ledger.status(number) is Status.WAITING]
+        for number in waiting:
+            self._leave(Event.TAKE, number)
+        return len(waiting), self._context.journal.delete([self.key(number) for number in waiting])
 
     # -- holds on sessions ----------------------------------------------------------------------------------------
 
@@ -179,6 +192,11 @@ class MessageQueue(Shelf):
         if session_id is not None:
             numbers = (number for number in numbers if self._session_id(number) == session_id)
         return list(islice(numbers, limit))
+
+    def waiting(self, limit: int) -> list[int]:
+        """Up to `limit` numbers of messages that can be received, oldest first."""
+        numbers = self.ledger.present(0)
+        return list(islice((number for number in numbers if self.ledger.status(number) is Status.WAITING), limit))
 
     def _take(self, number: int, hold: Hold | None, now: int, *, lock: bool) -> Taken:
         ledger = self.ledger

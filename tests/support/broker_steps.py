@@ -15,9 +15,19 @@ from devhost.broker.topology import QueueOptions, Rule, SqlFilter
 from tests.support.broker_entities import RULES, box_of
 from tests.support.broker_model import Box, Held, Refused, Sent, Waiting
 from tests.support.broker_model_namespace import Namespace
-from tests.support.broker_program import Disagreement, Program, SessionHandle, Waiter, message_of, observed, seconds
+from tests.support.broker_program import (
+    START,
+    Disagreement,
+    Program,
+    SessionHandle,
+    Waiter,
+    message_of,
+    observed,
+    seconds,
+)
 
 MODES = {True: ReceiveMode.RECEIVE_AND_DELETE, False: ReceiveMode.PEEK_LOCK}
+SETTLEMENTS = ["complete", "complete", "abandon", "abandon", "release", "defer", "dead_letter", "renew"]
 STEPS = {
     "send": 10,
     "send_cancelled": 1,
@@ -28,6 +38,7 @@ STEPS = {
     "stop_waiting": 1,
     "stop_waiting_when_served": 1,
     "receive_deferred": 3,
+    "delete_messages": 1,
     "settle_one": 12,
     "accept": 5,
     "accept_next": 3,
@@ -198,6 +209,23 @@ class RandomProgram(Program):
         if done is not None:
             self.received(box.path, done[0], done[1], session)
 
+    async def delete_messages(self) -> None:
+        box, most = self.draw_box(), self.random.randint(1, 3)
+        before = self.model.now - self.random.choice([-1, 0, 30])
+
+        def model() -> int:
+            found = [held for held in box.waiting()[:most] if held.enqueued < before]
+            for held in found:
+                box.drop(held)
+            return len(found)
+
+        real = self.broker.delete_messages(
+            box.path, max_messages=most, enqueued_before=START + timedelta(seconds=before)
+        )
+        done = await self.both(f"delete {most} of {box.path} before {before}", real, model)
+        if done is not None:
+            self.agree("deleted", *done)
+
     # -- settling -------------------------------------------------------------------------------------------------
 
     def draw_settlement(self) -> tuple[str, Awaitable[Any], Callable[[], Any]] | None:
@@ -205,7 +233,9 @@ class RandomProgram(Program):
             return None
         place = max(0, len(self.handles) - 1 - int(self.random.expovariate(0.6)))
         handle = self.handles[place] if self.random.random() < 0.2 else self.handles.pop(place)
-        kind = self.random.choice(["complete", "complete", "abandon", "abandon", "defer", "dead_letter", "renew"])
+        kind = self.random.choice(
+            ["complete", "complete", "abandon", "abandon", "release", "defer", "dead_letter", "renew"]
+        )
         changes = {"x": self.random.randint(0, 9)} if self.random.random() < 0.3 else None
         session = handle.session if self.random.random() < 0.5 else None
         lock = None if session is None else session.lock
@@ -213,6 +243,7 @@ class RandomProgram(Program):
         real: dict[str, Callable[[], Awaitable[Any]]] = {
             "complete": lambda: broker.complete(path, token, session=lock),
             "abandon": lambda: broker.abandon(path, token, changes, session=lock),
+            "release": lambda: broker.release(path, token, session=lock),
             "defer": lambda: broker.defer(path, token, changes, session=lock),
             "dead_letter": lambda: broker.dead_letter(
                 path, token, reason="no", description="good", properties=changes, session=lock
@@ -238,6 +269,9 @@ class RandomProgram(Program):
             return [held.until]
         if kind == "dead_letter" and box.dead is None:
             raise Refused("InvalidOperation")
+        if kind == "release":
+            box.release(held, self.model.now, counted=False)
+            return None
         held.properties |= changes
         if kind == "complete":
             box.drop(held)

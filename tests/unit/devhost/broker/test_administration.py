@@ -102,6 +102,13 @@ async def test_names_are_taken_without_regard_to_case_and_kind(bench: Bench) -> 
     assert not broker.is_topic("u")
 
 
+async def test_the_largest_message_of_an_entity_is_told_in_bytes(bench: Bench) -> None:
+    broker = await bench.open(Topology((QueueOptions("q"),), (TopicOptions("t", max_message_size_in_kilobytes=1024),)))
+    assert (broker.max_message_size("Q"), broker.max_message_size("t")) == (256 * 1024, 1024 * 1024)
+    with pytest.raises(EntityNotFound):
+        broker.max_message_size("x")
+
+
 async def test_what_is_not_there_is_neither_changed_nor_removed(bench: Bench) -> None:
     broker = await bench.open(Topology(topics=(TopicOptions("t"),)))
     calls = [

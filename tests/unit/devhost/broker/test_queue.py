@@ -120,6 +120,44 @@ async def test_the_last_delivery_abandoned_is_a_dead_letter(bench: Bench) -> Non
     assert dead.message.properties == {"a": 1, "b": 2}
 
 
+async def test_a_released_message_comes_back_as_if_it_had_not_been_handed_out(bench: Bench) -> None:
+    broker = await bench.queue(max_delivery_count=1)
+    await broker.send("q", [message("a"), message("b")])
+    for _ in range(3):
+        got = await take_one(broker)
+        assert (got.message.content, got.delivery_count) == (b"a", 0)
+        await broker.release("q", token(got))
+    with pytest.raises(MessageLockLost):
+        await broker.release("q", token(got))
+    await broker.abort()
+    assert [one.delivery_count for one in await shown(await bench.open())] == [0, 0]
+
+
+async def test_a_released_deferred_message_stays_deferred(bench: Bench) -> None:
+    broker = await bench.open()
+    await broker.send("q", [message()])
+    await broker.defer("q", token(await take_one(broker)))
+    (deferred,) = await broker.receive_deferred("q", [1], LOCK)
+    await broker.release("q", token(deferred))
+    (again,) = await broker.receive_deferred("q", [1], LOCK)
+    assert again.delivery_count == 1
+
+
+async def test_messages_are_deleted_oldest_first_up_to_a_time_and_a_number(bench: Bench) -> None:
+    broker = await bench.open()
+    await broker.send("q", [message(name) for name in "abcd"])
+    bench.advance(seconds=10)
+    between = bench.clock.now()
+    await broker.send("q", [message("late")])
+    await take_one(broker)
+    assert await broker.delete_messages("q", max_messages=2, enqueued_before=between) == 2
+    assert bodies(await shown(broker)) == ["a", "d", "late"]
+    assert await broker.delete_messages("q", max_messages=99, enqueued_before=between) == 1
+    assert await broker.delete_messages("q", max_messages=99, enqueued_before=between) == 0
+    assert await broker.delete_messages("q", max_messages=99) == 1
+    assert bodies(await shown(broker)) == ["a"]
+
+
 # -- tokens ---------------------------------------------------------------------------------------------------------
 
 
@@ -130,7 +168,7 @@ async def settle(broker: Broker, how: str, lock: object) -> None:
         await getattr(broker, how)("q", lock)
 
 
-HOW = ["complete", "abandon", "defer", "dead_letter", "renew"]
+HOW = ["complete", "abandon", "release", "defer", "dead_letter", "renew"]
 
 
 @pytest.mark.parametrize("how", HOW)

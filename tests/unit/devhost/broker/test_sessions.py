@@ -183,6 +183,7 @@ async def test_a_lost_session_can_do_nothing(bench: Bench, end: str) -> None:
         lambda: broker.receive_deferred("q", [1], LOCK, session),
         lambda: broker.complete("q", lock, session=session),
         lambda: broker.abandon("q", lock, session=session),
+        lambda: broker.release("q", lock, session=session),
         lambda: broker.defer("q", lock, session=session),
         lambda: broker.dead_letter("q", lock, session=session),
         lambda: broker.renew_session(session),
