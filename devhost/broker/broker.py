@@ -250,8 +250,7 @@ class Broker(Administration):
         with self._turn as now:
             sessions = dispatcher.sessions()
             written = dispatcher.queue.release_hold(sessions, sessions.hold_of(lock), now)
-        if written is not None:
-            await written
+        await written
 
     async def session_state(self, lock: SessionLock) -> bytes | None:
         """The state stored with the session, None when there is none."""

@@ -151,11 +151,10 @@ class Dispatcher:
     def _take_back(self, claim: Claim) -> None:
         if self._ended:
             return
-        counts = self.queue.put_back(claim.taken, self._context.agenda.now())
-        if claim.kept is not None:
-            self._context.journal.restore(claim.kept, counts)
-        elif counts:
-            self._context.journal.set_counts(counts)
+        if claim.kept is None:
+            self.queue.unlock_unseen(claim.taken, self._context.agenda.now())
+        else:
+            self._context.journal.restore(claim.kept, self.queue.put_back(claim.taken))
         self._context.settle()
 
     # -- sessions -------------------------------------------------------------------------------------------------

@@ -55,29 +55,22 @@ class MessageQueue(Shelf):
                 raise MessageNotFound(f"{self.path} has no deferred message {number}")
         return [self._take(number, hold, now, lock=lock) for number in wanted]
 
-    def put_back(self, taken: Sequence[Taken], now: int) -> list[tuple[int, int]]:
-        """Undo a taking that reached nobody; the (key, count) of deliveries that the file must have again.
+    def unlock_unseen(self, taken: Sequence[Taken], now: int) -> None:
+        """Undo a locking that reached nobody. What was released since then, by time, stays as it is."""
+        held = [one.number for one in taken if one.token is not None and self.locks.holds(one.token)]
+        for number in held:
+            self.locks.remove_number(number)
+        self._uncount(held, now)
 
-        What was locked and has been released since, by time, stays as it is.
-        """
-        counts = []
+    def put_back(self, taken: Sequence[Taken]) -> list[tuple[int, int]]:
+        """Undo a removal that reached nobody; the (key, count) of deliveries for `Journal.restore`."""
         for one in taken:
-            if one.token is None:
-                due = one.expires if one.status is Status.WAITING else NEVER
-                self.restore(
-                    one.number,
-                    one.status,
-                    one.size,
-                    one.session_id,
-                    due=due,
-                    expires=one.expires,
-                    deliveries=one.deliveries,
-                )
-                counts.append((self.key(one.number), one.deliveries))
-            elif self.locks.holds(one.token):
-                self.locks.remove_number(one.number)
-                counts.append(self._uncount(one.number, one.deliveries, now))
-        return counts
+            due = one.expires if one.status is Status.WAITING else NEVER
+            deliveries, expires = one.deliveries, one.expires
+            self.restore(
+                one.number, one.status, one.size, one.session_id, due=due, expires=expires, deliveries=deliveries
+            )
+        return [(self.key(one.number), one.deliveries) for one in taken]
 
     # -- settling -------------------------------------------------------------------------------------------------
 
@@ -100,9 +93,7 @@ class MessageQueue(Shelf):
 
     def release(self, token: UUID, now: int) -> asyncio.Future[None]:
         """Make a locked message available again as if it had not been handed out."""
-        number = self._unlock(token)
-        count = self._uncount(number, self.ledger.deliveries(number) - 1, now)
-        return self._context.journal.set_counts([count])
+        return self._uncount([self._unlock(token)], now)
 
     def defer(self, token: UUID, properties: Mapping[str, Scalar] | None) -> asyncio.Future[None]:
         """Set a locked message aside."""
@@ -171,18 +162,15 @@ class MessageQueue(Shelf):
         hold.until = later(now, self.settings.lock_for)
         self._context.agenda.note(self, hold.until)
 
-    def release_hold(self, sessions: SessionBook, hold: Hold, now: int) -> asyncio.Future[None] | None:
-        """End a hold before its time: what is locked under it is released, and those deliveries do not count.
-
-        None when there is nothing to write.
-        """
-        counts = []
-        for number in sorted(hold.numbers):
+    def release_hold(self, sessions: SessionBook, hold: Hold, now: int) -> asyncio.Future[None]:
+        """End a hold before its time: what is locked under it is released, and those deliveries do not count."""
+        held = sorted(hold.numbers)
+        for number in held:
             self.locks.remove_number(number)
-            counts.append(self._uncount(number, self.ledger.deliveries(number) - 1, now))
+        written = self._uncount(held, now)
         sessions.end(hold)
         self.on_change()
-        return self._context.journal.set_counts(counts) if counts else None
+        return written
 
     # -- looking --------------------------------------------------------------------------------------------------
 
@@ -221,10 +209,18 @@ class MessageQueue(Shelf):
             return None
         return self.sessions.pop_waiting(hold.session_id, lambda number: self.ledger.status(number) is Status.WAITING)
 
-    def _uncount(self, number: int, deliveries: int, now: int) -> tuple[int, int]:
-        self.ledger.set_deliveries(number, deliveries)
-        self._give_back(number, now)
-        return self.key(number), deliveries
+    def _uncount(self, numbers: Sequence[int], now: int) -> asyncio.Future[None]:
+        """Give back messages that are locked no more as if they had not been handed out."""
+        ledger = self.ledger
+        for number in numbers:
+            ledger.set_deliveries(number, ledger.deliveries(number) - 1)
+        # Written before they are given back: a message whose life is over moves on to another key.
+        written = self._context.journal.set_counts(
+            [(self.key(number), ledger.deliveries(number)) for number in numbers]
+        )
+        for number in numbers:
+            self._give_back(number, now)
+        return written
 
     def _unlock(self, token: UUID) -> int:
         lock = self.locks.get(token)

@@ -60,12 +60,14 @@ class RandomProgram(Program):
         """Open, do `steps` random things, compare everything, and close."""
         await self.open()
         names = list(STEPS)
-        for name in self.random.choices(names, [STEPS[name] for name in names], k=steps):
-            await getattr(self, name)()
-            await self.settle()
-        await self.compare()
-        await self.broker.close()
-        await asyncio.gather(*(waiter.task for waiter in self.waiters), return_exceptions=True)
+        try:
+            for name in self.random.choices(names, [STEPS[name] for name in names], k=steps):
+                await getattr(self, name)()
+                await self.settle()
+            await self.compare()
+        finally:
+            await self.broker.close()
+            await asyncio.gather(*(waiter.task for waiter in self.waiters), return_exceptions=True)
 
     # -- sending --------------------------------------------------------------------------------------------------
 

@@ -113,6 +113,17 @@ async def test_a_message_whose_life_ended_under_a_lock_does_not_come_back(bench:
     assert dead.dead_letter_reason == "TTLExpiredException"
 
 
+async def test_a_delivery_taken_back_is_not_counted_even_when_the_messages_life_is_over(bench: Bench) -> None:
+    broker = await bench.queue(dead_lettering_on_message_expiration=True)
+    await broker.send("q", [message(time_to_live=seconds(10))])
+    lock = token(await take_one(broker))
+    bench.advance(seconds=30)
+    await broker.release("q", lock)
+    await broker.close()
+    (dead,) = await shown(await bench.open(), DEAD)
+    assert (dead.dead_letter_reason, dead.delivery_count) == ("TTLExpiredException", 0)
+
+
 async def test_a_deferred_message_expires_when_it_is_asked_for(bench: Bench) -> None:
     broker = await bench.queue(dead_lettering_on_message_expiration=True)
     await broker.send("q", [message(time_to_live=seconds(10))])
