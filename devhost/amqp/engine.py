@@ -142,6 +142,8 @@ class Engine:
             if taken < 0:
                 return False
             at += taken
+        if self._formats.broken and self.failure is None:
+            self._refuse("a frame cannot be read")
         return True
 
     def end_of_input(self) -> None:
@@ -222,10 +224,13 @@ class Engine:
     def _guarded(self, handler: Callable[[Pointer], None], event: Pointer) -> None:
         try:
             handler(event)
-        except (ValueError, TypeError, KeyError, ProtonException) as error:
-            # A field of a type or encoding that does not belong there: names, filters, properties.
-            self.failure = f"a frame could not be understood: {error}"
-            self.close(DECODE_ERROR, self.failure)
+        except (ValueError, TypeError, KeyError, RecursionError, ProtonException) as error:
+            # A field of a type, encoding or depth that does not belong there: names, filters, properties.
+            self._refuse(f"a frame could not be understood: {error}")
+
+    def _refuse(self, failure: str) -> None:
+        self.failure = failure
+        self.close(DECODE_ERROR, failure)
 
     def _connection_opened(self, _event: Pointer) -> None:
         self._connection.container = self._settings.container

@@ -2,7 +2,8 @@
 
 Proton's engine drops a transfer's `message-format`, which is the only thing that tells a batch from a message. The
 formats of a link's deliveries are kept in the order of their first frames; the link takes one per finished delivery.
-Anything malformed is left for Proton to refuse. Source: OASIS AMQP 1.0, parts 2.3 (framing) and 2.7 (performatives).
+Most of what is malformed Proton refuses by itself; `broken` tells of the rest. Source: OASIS AMQP 1.0, parts 2.3
+(framing) and 2.7 (performatives).
 """
 
 import struct
@@ -22,8 +23,16 @@ _TRANSFER_HEAD = 128
 
 
 @dataclass(slots=True)
+class _Named:
+    """What is known of the links of one name: almost always one at a time, one after another."""
+
+    formats: deque[int] = field(default_factory=deque)
+    attached: int = 0
+
+
+@dataclass(slots=True)
 class _Link:
-    formats: deque[int]
+    named: _Named
     unfinished: bool = False
 
 
@@ -34,13 +43,14 @@ class TransferFormats:
     _skip: int = _PROTOCOL_HEADER
     _head: bytearray = field(default_factory=bytearray)
     _by_handle: dict[tuple[int, int], _Link] = field(default_factory=dict)
-    _by_name: dict[str, deque[int]] = field(default_factory=dict)
-    _broken: bool = False
+    _by_name: dict[str, _Named] = field(default_factory=dict)
+    #: A frame was met that cannot be read; what was noted since says nothing.
+    broken: bool = False
 
     def feed(self, data: bytes) -> None:
         """Read on; frames may be cut anywhere."""
         at, size = 0, len(data)
-        while at < size and not self._broken:
+        while at < size and not self.broken:
             if self._skip:
                 step = min(self._skip, size - at)
                 self._skip -= step
@@ -50,12 +60,14 @@ class TransferFormats:
 
     def take(self, link_name: str) -> int:
         """The format of the next finished delivery on the link of this name; 0 is a plain message."""
-        formats = self._by_name.get(link_name)
-        return formats.popleft() if formats else 0
+        named = self._by_name.get(link_name)
+        return named.formats.popleft() if named is not None and named.formats else 0
 
     def forget(self, link_name: str) -> None:
-        """The link is gone."""
-        self._by_name.pop(link_name, None)
+        """The link is gone; the next one of its name may have been read already."""
+        named = self._by_name.get(link_name)
+        if named is not None and not named.attached:
+            del self._by_name[link_name]
 
     def _take_head(self, data: bytes, at: int) -> int:
         """Collect the head of one frame and, once it is there, note it; returns the bytes used."""
@@ -77,13 +89,13 @@ class TransferFormats:
             return 8
         size = int.from_bytes(head[:4])
         if not 8 <= size <= _MAX_FRAME:
-            self._broken = True
+            self.broken = True
             return len(head)
         start = min(size, _TRANSFER_HEAD)
         return size if len(head) >= start and head[8:11] == _ATTACH_START else start
 
     def _note(self, head: bytes, at: int) -> None:
-        if self._broken or head[at : at + 2] != b"\x00\x53":
+        if self.broken or len(head) < at + 3 or head[at : at + 2] != b"\x00\x53":
             return
         code = head[at + 2]
         channel = int.from_bytes(head[6:8])
@@ -100,16 +112,21 @@ class TransferFormats:
                     if known_channel == channel:
                         self._drop(channel, known_handle)
         except (CodecError, IndexError):
-            self._broken = True
+            self.broken = True
 
     def _note_attach(self, channel: int, head: bytes, at: int) -> None:
         attach, _ = decode(head, at)
-        if not isinstance(attach, Described) or not isinstance(attach.value, list) or len(attach.value) < 3:
-            return
-        name, handle, receives = attach.value[:3]
-        if isinstance(name, str) and isinstance(handle, int) and not receives:
-            formats = self._by_name.setdefault(name, deque())
-            self._by_handle[channel, handle] = _Link(formats)
+        fields = attach.value if isinstance(attach, Described) else None
+        if not isinstance(fields, list) or len(fields) < 3:
+            raise CodecError("an attach has at least a name, a handle and a role")
+        name, handle, receives = fields[:3]
+        if not isinstance(name, str) or not isinstance(handle, int):
+            raise CodecError("a link has a name and a handle")
+        if not receives:
+            self._drop(channel, handle)
+            named = self._by_name.setdefault(name, _Named())
+            named.attached += 1
+            self._by_handle[channel, handle] = _Link(named)
 
     def _note_transfer(self, channel: int, head: bytes, at: int) -> None:
         at = _first_field(head, at)
@@ -122,13 +139,19 @@ class TransferFormats:
         if link is None:
             return
         if not link.unfinished:
-            link.formats.append(message_format if isinstance(message_format, int) else 0)
+            link.named.formats.append(message_format if isinstance(message_format, int) else 0)
         link.unfinished = bool(more) and not aborted
+        if aborted:
+            # It will not be among the finished deliveries.
+            link.named.formats.pop()
 
     def _drop(self, channel: int, handle: object) -> None:
         link = self._by_handle.pop((channel, handle), None) if isinstance(handle, int) else None
-        if link is not None and link.unfinished and link.formats:
-            link.formats.pop()
+        if link is None:
+            return
+        link.named.attached -= 1
+        if link.unfinished and link.named.formats:
+            link.named.formats.pop()
 
 
 def _first_field(head: bytes, at: int) -> int:
