@@ -17,6 +17,9 @@ from devhost.broker.model import MessageState, Scalar
 from devhost.broker.sessions import Hold, SessionBook
 from devhost.broker.shelf import Shelf
 
+# No answer holds much more than this, however many messages were asked for: memory is bounded by those who ask.
+_ANSWER_BYTES = 8 * 1024 * 1024
+
 
 @dataclass(frozen=True, slots=True)
 class Taken:
@@ -39,8 +42,10 @@ class MessageQueue(Shelf):
     def take_waiting(self, limit: int, hold: Hold | None, now: int, *, lock: bool) -> list[Taken]:
         """Lock or remove up to `limit` messages that can be received, oldest first."""
         taken: list[Taken] = []
-        while len(taken) < limit and (number := self._next_waiting(hold)) is not None:
+        size = 0
+        while len(taken) < limit and size < _ANSWER_BYTES and (number := self._next_waiting(hold)) is not None:
             taken.append(self._take(number, hold, now, lock=lock))
+            size += taken[-1].size
         return taken
 
     def take_deferred(self, numbers: Sequence[int], hold: Hold | None, now: int, *, lock: bool) -> list[Taken]:
@@ -176,10 +181,15 @@ class MessageQueue(Shelf):
 
     def present(self, start: int, limit: int, session_id: str | None) -> list[int]:
         """Up to `limit` numbers from `start` on, of one session or of all."""
-        numbers = self.ledger.present(start)
-        if session_id is not None:
-            numbers = (number for number in numbers if self._session_id(number) == session_id)
-        return list(islice(numbers, limit))
+        found: list[int] = []
+        size = 0
+        for number in self.ledger.present(start):
+            if session_id is None or self._session_id(number) == session_id:
+                found.append(number)
+                size += self.ledger.size(number)
+            if len(found) == limit or size >= _ANSWER_BYTES:
+                break
+        return found
 
     def waiting(self, limit: int) -> list[int]:
         """Up to `limit` numbers of messages that can be received, oldest first."""

@@ -374,6 +374,15 @@ async def test_peeking_goes_on_from_a_number(bench: Bench) -> None:
         assert bodies(await broker.peek("q", from_sequence_number=start, max_messages=1)) == expected
 
 
+async def test_an_answer_is_bounded_in_bytes_however_many_messages_were_asked_for(bench: Bench) -> None:
+    broker = await bench.open()
+    for _ in range(10):
+        await broker.send("q", [message("x" * 256 * 1024) for _ in range(5)])
+    assert len(await shown(broker)) == 32
+    assert len(await take(broker, count=10_000)) == 32
+    assert len(await take(broker, count=10_000)) == 18
+
+
 # -- unknown entities -----------------------------------------------------------------------------------------------
 
 
