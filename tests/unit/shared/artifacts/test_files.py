@@ -45,3 +45,15 @@ async def test_a_folder_where_a_file_should_be_is_unavailable_and_nothing_is_lef
         with pytest.raises(StoreUnavailable, match=digest[2:]):
             await call
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
+
+
+async def test_an_artifact_is_put_in_place_whole_and_never_written_over(tmp_path: Path) -> None:
+    """Whoever has the old file open goes on reading the old file."""
+    digest = address_of(b"tides").removeprefix("sha256:")
+    path = tmp_path / digest[:2] / digest[2:]
+    path.parent.mkdir()
+    path.write_bytes(b"damaged")
+    with path.open("rb") as reader:
+        await FileArtifacts(tmp_path).put(b"tides", "text/plain")
+        assert reader.read() == b"damaged"
+    assert path.read_bytes() == b"tides"
