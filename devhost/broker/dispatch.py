@@ -1,7 +1,7 @@
 """Serving those who receive from one queue: in the order of their coming, and taken back whole when they are cancelled.
 
-A claim is what one receiver gets: messages that are locked (or gone) in memory at once, and a write on its way to the
-disk. The receiver returns when the write is there; cancelled before that, it gives the claim back.
+A handover is what one receiver gets: messages that are locked (or gone) in memory at once, and a write on its way to
+the disk. The receiver returns when the write is there; cancelled before that, it gives the handover back.
 """
 
 import asyncio
@@ -31,7 +31,7 @@ class Wish:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Claim:
+class Handover:
     """What a receiver gets."""
 
     taken: list[Taken]
@@ -48,8 +48,8 @@ class Dispatcher:
     def __init__(self, context: Context, queue: MessageQueue) -> None:
         self.queue = queue
         self._context = context
-        self._receivers: Line[Wish, Claim] = Line()
-        self._in_session: dict[Hold, Line[Wish, Claim]] = {}
+        self._receivers: Line[Wish, Handover] = Line()
+        self._in_session: dict[Hold, Line[Wish, Handover]] = {}
         self._accepting: Line[None, Hold] = Line()
         self._ended = False
         queue.on_change = lambda: context.touch(self)
@@ -58,7 +58,7 @@ class Dispatcher:
 
     async def receive(self, wish: Wish, *, wait: bool) -> list[Delivery]:
         """Take messages, waiting for the first one if `wait`."""
-        waiter: Waiter[Wish, Claim] = Waiter(wish)
+        waiter: Waiter[Wish, Handover] = Waiter(wish)
         line = self._receivers if wish.hold is None else self._in_session.setdefault(wish.hold, Line())
         line.join(waiter)
         self._context.touch(self)
@@ -67,13 +67,13 @@ class Dispatcher:
             line.leave(waiter)
             return []
         try:
-            claim = await waiter.answer
+            handover = await waiter.answer
         except asyncio.CancelledError:
             line.leave(waiter)
             if waiter.answer.done() and not waiter.answer.cancelled() and waiter.answer.exception() is None:
                 self._take_back(waiter.answer.result())
             raise
-        return await self._collect(claim)
+        return await self._collect(handover)
 
     async def receive_deferred(self, numbers: Sequence[int], wish: Wish) -> list[Delivery]:
         """Take deferred messages by number, all or none."""
@@ -82,7 +82,7 @@ class Dispatcher:
             taken = self.queue.take_deferred(numbers, wish.hold, self._context.agenda.now(), lock=lock)
         finally:
             self._context.settle()
-        return await self._collect(self._claim(taken, wish)) if taken else []
+        return await self._collect(self._hand_over(taken, wish)) if taken else []
 
     async def peek(self, start: int, limit: int, session_id: str | None) -> list[Delivery]:
         """Look at messages without taking them."""
@@ -116,7 +116,7 @@ class Dispatcher:
         for line in self._in_session.values():
             line.fail(error)
 
-    def _serve(self, line: Line[Wish, Claim]) -> None:
+    def _serve(self, line: Line[Wish, Handover]) -> None:
         while line:
             waiter = line.first()
             if not waiter.answer.done():
@@ -125,36 +125,36 @@ class Dispatcher:
                 taken = self.queue.take_waiting(wish.limit, wish.hold, now, lock=lock)
                 if not taken:
                     return
-                waiter.answer.set_result(self._claim(taken, wish))
+                waiter.answer.set_result(self._hand_over(taken, wish))
             line.leave(waiter)
 
-    def _claim(self, taken: list[Taken], wish: Wish) -> Claim:
+    def _hand_over(self, taken: list[Taken], wish: Wish) -> Handover:
         queue, journal = self.queue, self._context.journal
         if wish.mode is ReceiveMode.RECEIVE_AND_DELETE:
             kept: list[Row] = []
             rows = journal.deliver_and_delete([queue.key(one.number) for one in taken], kept)
-            return Claim(taken, rows, kept=kept)
+            return Handover(taken, rows, kept=kept)
         rows = journal.deliver([(queue.key(one.number), one.deliveries + 1) for one in taken])
-        return Claim(taken, rows, queue.ledger.due(taken[0].number) if wish.hold is None else wish.hold.until)
+        return Handover(taken, rows, queue.ledger.due(taken[0].number) if wish.hold is None else wish.hold.until)
 
-    async def _collect(self, claim: Claim) -> list[Delivery]:
+    async def _collect(self, handover: Handover) -> list[Delivery]:
         try:
-            rows = await claim.rows
+            rows = await handover.rows
         except asyncio.CancelledError:
-            self._take_back(claim)
+            self._take_back(handover)
             raise
         return [
-            _delivery(row, one.status, one.deliveries, one, claim.until)
-            for row, one in zip(rows, claim.taken, strict=True)
+            _delivery(row, one.status, one.deliveries, one, handover.until)
+            for row, one in zip(rows, handover.taken, strict=True)
         ]
 
-    def _take_back(self, claim: Claim) -> None:
+    def _take_back(self, handover: Handover) -> None:
         if self._ended:
             return
-        if claim.kept is None:
-            self.queue.unlock_unseen(claim.taken, self._context.agenda.now())
+        if handover.kept is None:
+            self.queue.unlock_unseen(handover.taken, self._context.agenda.now())
         else:
-            self._context.journal.restore(claim.kept, self.queue.put_back(claim.taken))
+            self._context.journal.restore(handover.kept, self.queue.put_back(handover.taken))
         self._context.settle()
 
     # -- sessions -------------------------------------------------------------------------------------------------
