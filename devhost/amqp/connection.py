@@ -2,7 +2,7 @@
 
 Wiring: bytes read -> `Handshake` -> `Engine` -> links; whatever changes asks for a flush, and all of one turn of the
 event loop leaves in one write. Reading stops while too much work of this client is under way, fetching stops while too
-much output waits. Idle and handshake timeouts are the event loop's time: they measure the peer, not the namespace.
+much output waits. Timeouts are the event loop's time: they measure the peer, not the namespace.
 """
 
 import asyncio
@@ -52,9 +52,11 @@ class AmqpConnection(asyncio.Protocol, EngineOwner):
         self._reading_paused = False
         self._writable = asyncio.Event()
         self._writable.set()
+        self._taken = asyncio.Event()
         self._flush_scheduled = False
         self._closing = False
         self._timer: asyncio.TimerHandle | None = None
+        self._opening: asyncio.TimerHandle | None = None
 
     # The socket's side.
 
@@ -64,7 +66,7 @@ class AmqpConnection(asyncio.Protocol, EngineOwner):
         self._socket.set_write_buffer_limits(high=self.limits.max_output_bytes)
         address = transport.get_extra_info("peername")
         self.peer = f"{address[0]}:{address[1]}" if address else "?"
-        self._timer = self._loop.call_later(self.limits.handshake_seconds, self._handshake_expired)
+        self._opening = self._loop.call_later(self.limits.handshake_seconds, self._opening_expired)
 
     def data_received(self, data: bytes) -> None:
         """Take bytes from the peer."""
@@ -76,8 +78,10 @@ class AmqpConnection(asyncio.Protocol, EngineOwner):
 
     def eof_received(self) -> bool:
         """The peer is done sending; what it still waits for is written before the socket closes."""
-        if self._engine is not None:
-            self._engine.end_of_input()
+        if self._engine is None:
+            _log.info("connection from %s ended: it was closed before it was opened", self.peer)
+            return False
+        self._engine.end_of_input()
         self._closing = True
         self._schedule_flush()
         return True
@@ -94,14 +98,13 @@ class AmqpConnection(asyncio.Protocol, EngineOwner):
     def connection_lost(self, exc: Exception | None) -> None:
         """The socket is gone. Work under way in the broker goes on; its answers have nowhere to go."""
         self._socket = None
-        if self._timer is not None:
-            self._timer.cancel()
+        self._cancel_timers()
         if self._engine is not None:
             failure = self._engine.failure
             self._engine.free()
             if failure or exc:
                 _log.info("connection from %s ended: %s", self.peer, failure or exc)
-        self._writable.set()
+        self._taken.set()
         self._on_end(self)
 
     def _shake_hands(self, data: bytes) -> bytes:
@@ -134,9 +137,10 @@ class AmqpConnection(asyncio.Protocol, EngineOwner):
         )
         self._tick()
 
-    def _handshake_expired(self) -> None:
-        _log.warning("connection from %s closed: it said nothing for %g s", self.peer, self.limits.handshake_seconds)
-        self._end()
+    def _opening_expired(self) -> None:
+        _log.warning("connection from %s closed: not open after %g s", self.peer, self.limits.handshake_seconds)
+        # Aborted, as nothing is owed to it: a close waits for the peer to take what has been written.
+        self.abort()
 
     # The engine's side.
 
@@ -150,6 +154,8 @@ class AmqpConnection(asyncio.Protocol, EngineOwner):
 
     def on_open(self) -> None:
         """The peer has opened the connection and said how often it wants to hear from us."""
+        if self._opening is not None:
+            self._opening.cancel()
         self._tick()
 
     def on_output(self) -> None:
@@ -187,7 +193,9 @@ class AmqpConnection(asyncio.Protocol, EngineOwner):
 
     async def writable(self) -> None:
         """Wait until the peer has taken enough of the output."""
-        await self._writable.wait()
+        while self._congested():
+            self._taken.clear()
+            await self._taken.wait()
 
     async def finish(self, reason: str, within: float) -> None:
         """Let work under way end, for at most `within` seconds, then close."""
@@ -202,6 +210,11 @@ class AmqpConnection(asyncio.Protocol, EngineOwner):
         """Close the socket without a word."""
         if self._socket is not None:
             self._socket.abort()
+
+    def _congested(self) -> bool:
+        if self._socket is None or self._engine is None:
+            return False
+        return not self._writable.is_set() or self._engine.backlog() > self.limits.max_output_bytes
 
     def _overloaded(self, divisor: int) -> bool:
         return (
@@ -228,22 +241,37 @@ class AmqpConnection(asyncio.Protocol, EngineOwner):
         # What Proton holds back counts as output too: it is bounded by what the links fetch.
         if self._writable.is_set():
             self._write(self._engine.output())
+        elif self._engine.failure is not None:
+            # There is no telling a peer that does not read.
+            self.abort()
         if self._engine.finished or self._closing:
             self._end()
+        if not self._congested():
+            self._taken.set()
 
     def _write(self, data: bytes) -> None:
         if data and self._socket is not None:
             self._socket.write(data)
 
     def _end(self) -> None:
-        if self._socket is not None:
-            self._socket.close()
+        """Close once the peer has taken what was written, or has not for too long."""
+        if self._socket is None or self._socket.is_closing():
+            return
+        self._socket.close()
+        self._closing = True
+        self._cancel_timers()
+        self._timer = self._loop.call_later(self.limits.closing_seconds, self.abort)
+
+    def _cancel_timers(self) -> None:
+        for timer in (self._opening, self._timer):
+            if timer is not None:
+                timer.cancel()
 
     def _tick(self) -> None:
+        if self._engine is None or self._closing:
+            return
         if self._timer is not None:
             self._timer.cancel()
-        if self._engine is None:
-            return
         # Proton takes 0 for "no time"; the loop's clock may start there.
         deadline = self._engine.tick(self._loop.time() + 1.0) - 1.0
         self._schedule_flush()

@@ -35,6 +35,9 @@ from cproton import (
     pn_event_type,
     pn_link_is_sender,
     pn_link_session,
+    pn_session_head,
+    pn_session_next,
+    pn_session_outgoing_bytes,
     pn_transport,
     pn_transport_bind,
     pn_transport_capacity,
@@ -161,6 +164,15 @@ class Engine:
             pn_transport_pop(self._pointer, pending)
         self._dispatch()
         return b"".join(chunks)
+
+    def backlog(self) -> int:
+        """Bytes of messages that the links have sent and that are not output yet."""
+        total = 0
+        session = None if self._freed else pn_session_head(self._connection_pointer, 0)
+        while session:
+            total += pn_session_outgoing_bytes(session)
+            session = pn_session_next(session, 0)
+        return total
 
     @property
     def finished(self) -> bool:

@@ -337,10 +337,14 @@ class OutgoingLink(EngineLink):
             handler.on_detached()
 
 
+#: Longest description of an error, in characters.
+_MOST_TEXT = 1000
 _TERMINAL = frozenset((PN_ACCEPTED, PN_REJECTED, PN_RELEASED, PN_MODIFIED))
 
 
 def _error(condition: str, description: str) -> Condition:
+    # It has to fit into a frame, whatever it quotes.
+    description = description[:_MOST_TEXT]
     # Some clients read the info map without looking whether there is one; a tracking id is what the service puts there.
     return Condition(condition, description, {symbol("com.microsoft:tracking-id"): str(uuid4())})
 

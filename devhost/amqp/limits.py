@@ -31,6 +31,8 @@ class Limits:
     fetch_messages: int = 100
     #: A connection that has not opened after this long is closed.
     handshake_seconds: float = 60.0
+    #: How long a peer has to take what was written when its connection is closed.
+    closing_seconds: float = 5.0
     #: Silence after which a peer is taken for dead; peers say the same to us.
     idle_seconds: float = 120.0
     #: The service's answer to a receiver that waits for any session and does not say how long.
