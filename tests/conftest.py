@@ -1,5 +1,7 @@
 """Options of the test suite; each is read by the tests it names."""
 
+from collections.abc import Generator
+
 import pytest
 
 
@@ -14,3 +16,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default=None,
         help="a connection string: tests/contract/servicebus runs against that namespace instead of the local one",
     )
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Keep what tests printed sendable between test processes: some of them log text that is no Unicode on purpose."""
+    report = yield
+    report.sections = [(name, text.encode("utf-8", "backslashreplace").decode()) for name, text in report.sections]
+    return report
