@@ -7,7 +7,7 @@ from urllib.parse import quote, urljoin
 import azure.durable_functions as df
 import azure.functions as func
 import grpc
-from durabletask.client import OrchestrationStatus
+from durabletask.client import OrchestrationState, OrchestrationStatus
 from pydantic import JsonValue
 
 from orchestrations.content import CreateContent, content_request
@@ -103,6 +103,7 @@ async def _reconciled(record: RunRecord, client: df.DurableFunctionsClient, reso
     """The record, after it was told of an orchestration that ended without saying so, as a terminated one does.
 
     What is recorded can be shown without the task hub, so that one that does not answer takes nothing away.
+    Raises what `StateStore` raises.
     """
     if run_is_over(record.run.status) or record.run.type != names.ORCHESTRATOR_SEQUENTIAL:
         return record
@@ -111,15 +112,32 @@ async def _reconciled(record: RunRecord, client: df.DurableFunctionsClient, reso
     except grpc.aio.AioRpcError as error:
         log.warning("run %s is shown as recorded: the task hub did not answer: %s", record.run.task_id, error.details())
         return record
-    ends = {OrchestrationStatus.FAILED: RunStatus.FAILED, OrchestrationStatus.TERMINATED: RunStatus.CANCELLED}
-    if state is None or state.runtime_status not in ends:
+    result = _result_of_ended(state, record.run.status)
+    if result is None:
         return record
-    ended = ends[state.runtime_status]
-    cause = state.failure_details.message if state.failure_details else "its orchestration was terminated"
-    result = RunResult(status=ended, error=ErrorInfo(type="OrchestrationEnded", message=cause))
+    ended = RunStatus(result.status)
     try:
         run = await resources.store.advance_run(record.run.task_id, ended, now=resources.clock.now(), result=result)
     except IllegalTransition:
         # The orchestration recorded its own end since the record was read.
         return await resources.store.read_run(record.run.task_id) or record
     return record.model_copy(update={"run": run})
+
+
+def _result_of_ended(state: OrchestrationState | None, recorded: RunStatus) -> RunResult | None:
+    """What became of an orchestration that can say nothing any more; None while it may still go on."""
+    if state is None:
+        # A run is recorded before its orchestration is scheduled, but only the orchestration says that it is running.
+        if recorded is RunStatus.PENDING:
+            return None
+        lost = ErrorInfo(type="OrchestrationLost", message="its orchestration is no longer known to the task hub")
+        return RunResult(status=RunStatus.FAILED, error=lost)
+    match state.runtime_status:
+        case OrchestrationStatus.FAILED:
+            cause = state.failure_details.message if state.failure_details else "its orchestration failed"
+            return RunResult(status=RunStatus.FAILED, error=ErrorInfo(type="OrchestrationEnded", message=cause))
+        case OrchestrationStatus.TERMINATED:
+            ended = ErrorInfo(type="OrchestrationEnded", message="its orchestration was terminated")
+            return RunResult(status=RunStatus.CANCELLED, error=ended)
+        case _:
+            return None

@@ -203,6 +203,24 @@ async def test_an_orchestration_that_ended_without_saying_so_ends_its_run(
     assert (await world.record()).run.status == status
 
 
+async def test_a_run_whose_orchestration_is_gone_is_failed_and_not_shown_as_running_for_ever(
+    routes: Routes, world: World
+) -> None:
+    await world.store.create_run(a_run(status=RunStatus.RUNNING))
+    for _ in range(2):
+        body = (await routes.task("run-1"))[1]
+        assert (body["status"], body["error"]["type"]) == ("failed", "OrchestrationLost")
+    assert (await world.record()).run.status is RunStatus.FAILED
+
+
+async def test_a_run_whose_orchestration_is_not_yet_scheduled_is_left_to_be_started(
+    routes: Routes, world: World
+) -> None:
+    await world.store.create_run(a_run())
+    assert (await routes.task("run-1"))[1]["status"] == "pending"
+    assert (await world.record()).run.status is RunStatus.PENDING
+
+
 async def test_a_run_that_ends_while_it_is_being_shown_is_shown_as_it_ended(routes: Routes, world: World) -> None:
     await world.store.create_run(a_run(status=RunStatus.RUNNING))
     routes.client.states["run-1"] = State(OrchestrationStatus.TERMINATED)
