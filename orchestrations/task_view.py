@@ -8,10 +8,10 @@ from pydantic import JsonValue
 
 from shared.contracts import AgentResult, Contract, ErrorInfo, Outcome, Usage
 from shared.state.documents import Attempt, PlannedStep, RunRecord, StepDocument
-from shared.status import RunStatus, StepStatus, run_is_over
+from shared.status import RunStatus, StepStatus, run_is_over, step_is_over
 
-# How a step stands that no runner ever claimed, by what its run's account says of it.
-_UNCLAIMED = {
+# How a step stands that no runner brought to its end, by what its run's account says of it.
+_BY_ACCOUNT = {
     Outcome.ANSWERED: StepStatus.SUCCEEDED,
     Outcome.FAILED: StepStatus.FAILED,
     Outcome.TIMED_OUT: StepStatus.TIMED_OUT,
@@ -61,12 +61,12 @@ def task_view(record: RunRecord) -> TaskView:
     run = record.run
     result = run.result
     claimed = {step.step_id: step for step in record.steps}
-    unclaimed = {line.step_id: _UNCLAIMED[line.outcome] for line in result.account} if result else {}
+    accounted = {line.step_id: _BY_ACCOUNT[line.outcome] for line in result.account} if result else {}
     otherwise = StepStatus.SKIPPED if run_is_over(run.status) else StepStatus.PENDING
     steps = tuple(
-        _claimed_view(planned, claimed[planned.step_id])
+        _claimed_view(planned, claimed[planned.step_id], accounted.get(planned.step_id))
         if planned.step_id in claimed
-        else _unclaimed_view(planned, unclaimed.get(planned.step_id, otherwise))
+        else _unclaimed_view(planned, accounted.get(planned.step_id, otherwise))
         for planned in run.plan
     )
     return TaskView(
@@ -90,7 +90,7 @@ def _unclaimed_view(planned: PlannedStep, status: StepStatus) -> StepView:
     return StepView(step_id=planned.step_id, name=planned.name, agent=planned.agent, status=status)
 
 
-def _claimed_view(planned: PlannedStep, step: StepDocument) -> StepView:
+def _claimed_view(planned: PlannedStep, step: StepDocument, accounted: StepStatus | None) -> StepView:
     result = step.result or AgentResult(
         status=StepStatus.SKIPPED, usage=_sum(attempt.usage for attempt in step.attempts)
     )
@@ -99,7 +99,7 @@ def _claimed_view(planned: PlannedStep, step: StepDocument) -> StepView:
         step_id=planned.step_id,
         name=planned.name,
         agent=planned.agent,
-        status=step.status,
+        status=step.status if accounted is None or step_is_over(step.status) else accounted,
         attempt=step.attempt,
         enqueued_at=step.enqueued_at,
         started_at=step.started_at,

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import pytest
+
 from orchestrations.task_view import TaskView, task_view
 from shared.contracts import AgentAccount, ErrorInfo, Outcome, RunResult, Usage
 from shared.state.documents import RunDocument, RunRecord, StepDocument
@@ -127,3 +129,18 @@ def test_what_a_step_used_counts_even_when_its_run_did_not_wait_for_it() -> None
 def test_a_run_was_updated_when_anything_of_it_last_changed() -> None:
     assert view(finished("research"), a_step("writer", started_at=after(30))).updated_at == after(30)
     assert view(finished(), run=ended(RunStatus.COMPLETED)).updated_at == after(20)
+
+
+@pytest.mark.parametrize("left", [StepStatus.RUNNING, StepStatus.WAITING])
+def test_a_step_that_its_run_gave_up_on_is_not_shown_as_going_on_for_ever(left: StepStatus) -> None:
+    line = AgentAccount(step_id="research", agent="research", outcome=Outcome.TIMED_OUT)
+    result = RunResult(status=RunStatus.FAILED, account=(line,))
+    [step, _] = view(a_step(status=left), run=a_run(status=RunStatus.FAILED, result=result)).steps
+    assert step.status is StepStatus.TIMED_OUT
+
+
+def test_a_step_that_ended_after_its_run_gave_up_on_it_is_shown_as_it_ended() -> None:
+    line = AgentAccount(step_id="research", agent="research", outcome=Outcome.TIMED_OUT)
+    result = RunResult(status=RunStatus.FAILED, account=(line,))
+    [step, _] = view(finished(), run=a_run(status=RunStatus.FAILED, result=result)).steps
+    assert step.status is StepStatus.SUCCEEDED
