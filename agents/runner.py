@@ -6,6 +6,7 @@ record, so that a message delivered twice is paid for once.
 
 import asyncio
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -26,6 +27,9 @@ from shared.status import StepStatus
 log = logging.getLogger("muster.agents")
 
 _LEASE_MARGIN = timedelta(seconds=30)
+
+# A result that is not recorded is paid for again, so a store that does not answer is asked for a little longer.
+RECORD_WAITS = (timedelta(seconds=0.5), timedelta(seconds=1), timedelta(seconds=2), timedelta(seconds=4))
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,11 +67,17 @@ type RunOutcome = Answered | TryAgain | Held | Unwanted
 
 
 class AgentRunner:
-    """Runs the agents of one catalog over one set of resources."""
+    """Runs the agents of one catalog over one set of resources.
 
-    def __init__(self, catalog: Catalog, resources: Resources) -> None:
+    `record_waits` are the waits between the tries at recording a result in a store that does not answer.
+    """
+
+    def __init__(
+        self, catalog: Catalog, resources: Resources, *, record_waits: Sequence[timedelta] = RECORD_WAITS
+    ) -> None:
         self._catalog = catalog
         self._resources = resources
+        self._record_waits = record_waits
 
     async def run(self, task: AgentTask, *, owner: str, enqueued_at: datetime) -> RunOutcome:
         """Run one task once.
@@ -180,8 +190,20 @@ class AgentRunner:
                 "completed_at": now,
             }
         )
-        await self._resources.store.record_step(step.task_id, step.step_id, owner=step.owner, result=result, now=now)
+        await self._write(step, result, now)
         return Answered(result)
+
+    async def _write(self, step: StepDocument, result: AgentResult, now: datetime) -> None:
+        store = self._resources.store
+        for wait in self._record_waits:
+            try:
+                await store.record_step(step.task_id, step.step_id, owner=step.owner, result=result, now=now)
+            except RetryableError as error:
+                log.warning("the result of %s is not recorded yet: %s", _label(step), error)
+                await asyncio.sleep(wait.total_seconds())
+            else:
+                return
+        await store.record_step(step.task_id, step.step_id, owner=step.owner, result=result, now=now)
 
 
 class _DeadlinePassed(Exception):

@@ -285,7 +285,7 @@ async def test_a_store_that_does_not_answer_postpones_the_message_instead_of_usi
     """A message that is given back returns at once: three deliveries are gone before a store has drawn breath."""
     await world.store.create_run(a_run(steps=("tester",)))
     world.replies[:] = [ModelUnavailable("no answer")] if method == "release_step" else ["An answer."]
-    store = FlakyStore(world.store, {method: [StoreUnavailable("down")]})
+    store = FlakyStore(world.store, {method: [StoreUnavailable("down")] * 3})
     deliveries = Deliveries(world, resources=world.but(store=store))
     await deliveries.deliver(task())
     [copy] = deliveries.copies()

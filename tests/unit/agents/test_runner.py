@@ -445,9 +445,16 @@ async def test_an_agent_that_is_not_in_the_catalog_is_not_found(world: World) ->
 
 @pytest.mark.parametrize("method", ["claim_step", "record_step"])
 async def test_a_store_that_does_not_answer_is_the_callers_to_retry(world: World, method: str) -> None:
-    flaky = world.but(store=FlakyStore(world.store, {method: [StoreUnavailable("down")]}))
+    flaky = world.but(store=FlakyStore(world.store, {method: [StoreUnavailable("down")] * 9}))
     with pytest.raises(StoreUnavailable, match="down"):
         await run(world, resources=flaky)
+
+
+async def test_a_result_that_was_paid_for_is_recorded_once_the_store_answers_again(world: World) -> None:
+    flaky = world.but(store=FlakyStore(world.store, {"record_step": [StoreUnavailable("down")] * 2}))
+    assert (await answered(world, resources=flaky)).output == "An answer."
+    assert (await world.step()).status is StepStatus.SUCCEEDED
+    assert len(world.model.requests) == 1
 
 
 async def test_a_step_whose_release_failed_is_run_again_once_its_lease_ends(world: World) -> None:
