@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 ROOT = Path(__file__).resolve().parent.parent
 SETTINGS = ROOT / "local.settings.json"
@@ -47,6 +48,18 @@ def free_port() -> int:
         return port
 
 
+def make_private(folder: Path) -> None:
+    """Make the folder as the host itself does: only its owner may look inside, because it holds keys."""
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+
+def _private_log(path: Path) -> BinaryIO:
+    """The host shows its new keys in its log once, so the log is as secret as they are."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    os.fchmod(descriptor, 0o600)
+    return os.fdopen(descriptor, "wb")
+
+
 @asynccontextmanager
 async def local_host(
     *, log: Path, state_dir: Path, settings: Mapping[str, str], arguments: Sequence[str] = ()
@@ -54,11 +67,11 @@ async def local_host(
     """A host on free ports, stopped at the end. `settings` win over local.settings.json. Raises `HostFailed`."""
     ready_file = log.with_suffix(".ready.json")
     ready_file.unlink(missing_ok=True)
-    log.parent.mkdir(parents=True, exist_ok=True)
+    make_private(log.parent)
     command = [sys.executable, "-m", "devhost", "--port", "0", "--state-dir", str(state_dir)]
     command += ["--ready-file", str(ready_file), *arguments]
     environment = {**os.environ, "ServiceBusConnection": EMULATOR.format(port=free_port()), **settings}
-    with log.open("wb") as output:
+    with _private_log(log) as output:
         process = await asyncio.create_subprocess_exec(
             *command, cwd=ROOT, env=environment, stdin=asyncio.subprocess.DEVNULL, stdout=output, stderr=output
         )

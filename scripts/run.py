@@ -6,7 +6,7 @@ import os
 import signal
 import sys
 
-from scripts.local_host import ROOT, ensure_settings
+from scripts.local_host import ROOT, ensure_settings, make_private
 
 STATE_DIR = ROOT / ".devhost"
 READY_FILE = STATE_DIR / "run.ready.json"
@@ -23,11 +23,12 @@ Ctrl-C stops the host; queues, runs and articles stay. Orchestrations in flight 
 async def run() -> int:
     """Run the host until it ends; its exit status."""
     ensure_settings()
-    STATE_DIR.mkdir(exist_ok=True)
+    make_private(STATE_DIR)
     READY_FILE.unlink(missing_ok=True)
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "devhost", "--ready-file", str(READY_FILE), *sys.argv[1:], cwd=ROOT
     )
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, process.send_signal, signal.SIGTERM)
     ended = asyncio.create_task(process.wait())
     while not READY_FILE.exists() and not ended.done():
         await asyncio.sleep(0.05)
@@ -39,7 +40,11 @@ async def run() -> int:
 
 
 def main() -> int:
-    """Run the host. An interrupt reaches the host itself, which drains and ends; this process waits for it."""
+    """Run the host; its exit status.
+
+    An interrupt from the terminal reaches the host itself, and a request to terminate is passed on to it: either way
+    the host drains and ends, and this process waits for it.
+    """
     signal.signal(signal.SIGINT, lambda *_: None)
     return asyncio.run(run())
 
