@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from devhost.config import AppConfig
+from devhost.errors import StartError
 from devhost.http.routes import AuthLevel, RouteTable
 from devhost.keys import HostKeys
 from devhost.worker.model import FunctionMetadata
@@ -65,10 +66,13 @@ def facts(startup: Startup) -> dict[str, object]:
 
 
 def write_ready_file(path: Path, startup: Startup) -> None:
-    """Put `facts` into `path` as JSON, whole or not at all."""
+    """Put `facts` into `path` as JSON, whole or not at all. Raises `StartError` when it cannot be written."""
     partial = path.with_name(f".{path.name}.{os.getpid()}")
-    partial.write_text(json.dumps(facts(startup), indent=2), encoding="utf-8")
-    partial.replace(path)
+    try:
+        partial.write_text(json.dumps(facts(startup), indent=2), encoding="utf-8")
+        partial.replace(path)
+    except OSError as refused:
+        raise StartError(f"the ready file {path} cannot be written: {refused.strerror}") from refused
 
 
 _PLACES = {

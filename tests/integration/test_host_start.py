@@ -139,3 +139,13 @@ async def test_json_logs_are_one_object_a_line_and_one_of_them_is_the_ready_line
     (ready,) = [line for line in lines if line.get("event") == "ready"]
     assert ready["url"] == host.url
     assert ready["pid"] == host.pid
+
+
+async def test_a_ready_file_that_cannot_be_written_is_named_in_one_line(tmp_path: Path) -> None:
+    missing = tmp_path / "no-such-folder" / "ready.json"
+    app = app_in(tmp_path, APP)
+    host = HostProcess(app, state_dir=tmp_path / "state", arguments=["--ready-file", str(missing)])
+    failure = await refused(host)
+    assert failure.status == 1
+    assert f"the ready file {missing} cannot be written: No such file or directory" in failure.log
+    assert "Traceback" not in failure.log
