@@ -24,6 +24,8 @@ python=$(find_python) || {
     exit 1
 }
 
-is_313 "$venv/bin/python" || { rm -rf "$venv"; "$python" -m venv "$venv"; }
+# Without its ensurepip, as some systems package it, Python leaves an environment that has no pip.
+usable() { is_313 "$venv/bin/python" && "$venv/bin/python" -m pip --version >/dev/null 2>&1; }
+usable || { rm -rf "$venv"; "$python" -m venv "$venv"; }
 echo "Installing the locked packages into $venv (about a minute the first time) ..." >&2
 "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt
