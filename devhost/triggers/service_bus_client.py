@@ -32,7 +32,7 @@ from devhost.triggers.service_bus_receiver import EntityUnavailable, LockLost, R
 _OPEN_SECONDS: Final = 30.0
 _RENEW_SECONDS: Final = 10.0
 _CLOSE_SECONDS: Final = 5.0
-_GRACE_SECONDS: Final = 0.005
+_GRACE_SECONDS: Final = 0.02
 _VIA_PARTITION_KEY: Final = b"x-opt-via-partition-key"
 _LOST: Final = (MessageLockLostError, SessionLockLostError, MessageNotFoundError)
 _UNAVAILABLE: Final = (
@@ -170,14 +170,22 @@ class AzureReceiver:
     async def _soon[T](self, work: Callable[[], Awaitable[T]]) -> T:
         receiving = self._yielding
         if receiving is not None:
-            # Where messages wait, a receive ends by itself in this time. One that is cut off while a message is on its
-            # way sends that message back to the queue, which costs more than the wait.
+            # Where messages wait, a receive ends by itself in this time.
             await asyncio.wait((receiving,), timeout=_GRACE_SECONDS)
             if receiving is self._yielding:
                 receiving.cancel()
         async with self._turn:
-            with _translated():
-                return await work()
+            # A receive that was cut off has asked for a message already. Should it arrive now, the client would release
+            # it, and a namespace might count that as a delivery; in this state it keeps it for the next receive.
+            receiving_still = getattr(self._receiver, "_receive_context", None)
+            if receiving_still is not None:
+                receiving_still.set()
+            try:
+                with _translated():
+                    return await work()
+            finally:
+                if receiving_still is not None:
+                    receiving_still.clear()
 
 
 @contextlib.contextmanager

@@ -11,7 +11,7 @@ from azure.servicebus import ServiceBusReceivedMessage
 
 from devhost.triggers.service_bus_binding import Entity
 from devhost.triggers.service_bus_client import AzureReceiverFactory, received_message
-from devhost.triggers.service_bus_connection import ConnectionString
+from devhost.triggers.service_bus_connection import ConnectionString, Identity
 from devhost.triggers.service_bus_receiver import ReceivedMessage
 
 ENQUEUED = datetime(2026, 1, 2, 3, 4, 5, 678000, tzinfo=UTC)
@@ -102,4 +102,12 @@ async def test_the_entity_is_the_path_clients_attach_to(entity: Entity, path: st
     receiver: Any = factory.receiver()
     assert receiver._receiver.entity_path.lower() == path
     assert receiver.session_id is None
+    await factory.close()
+
+
+async def test_an_identity_reaches_the_namespace_over_tls_with_a_credential_of_its_own() -> None:
+    factory = AzureReceiverFactory(Identity("Bus", "shop.servicebus.windows.net", "client-1"), Entity("q"))
+    receiver: Any = factory.receiver()
+    assert receiver._receiver.fully_qualified_namespace == "shop.servicebus.windows.net"
+    assert receiver._receiver._config.use_tls
     await factory.close()
