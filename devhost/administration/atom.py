@@ -6,7 +6,7 @@ Source: "Service Bus resource manager REST" (the ATOM-based protocol behind ever
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
-from xml.etree.ElementTree import Element, ParseError, QName, SubElement, fromstring, register_namespace, tostring
+from xml.etree.ElementTree import Element, ParseError, QName, SubElement, fromstring, tostring
 
 ATOM = "http://www.w3.org/2005/Atom"
 SERVICE_BUS = "http://schemas.microsoft.com/netservices/2010/10/servicebus/connect"
@@ -14,10 +14,9 @@ SERVICE_BUS_COUNTS = "http://schemas.microsoft.com/netservices/2011/06/servicebu
 SCHEMA_INSTANCE = "http://www.w3.org/2001/XMLSchema-instance"
 SCHEMA = "http://www.w3.org/2001/XMLSchema"
 
-register_namespace("", ATOM)
-register_namespace("sb", SERVICE_BUS)
-register_namespace("d2p1", SERVICE_BUS_COUNTS)
-register_namespace("i", SCHEMA_INSTANCE)
+#: The prefixes the service writes. Some clients do not resolve namespaces but read elements by their written names.
+_COUNTS_PREFIX = "d2p1"
+_INSTANCE_PREFIX = "i"
 
 
 class DocumentError(ValueError):
@@ -46,19 +45,21 @@ def write_instant(when: datetime) -> str:
 
 def write_entry(entry: Entry) -> bytes:
     """A document of one entity."""
-    return _document(_entry_element(entry))
+    element = _entry_element(entry)
+    element.set("xmlns", ATOM)
+    return _document(element)
 
 
 def write_feed(title: str, address: str, entries: Iterable[Entry], *, following: str | None, now: datetime) -> bytes:
     """A document of several; `following` is the address of the next page."""
-    feed = Element(_atom("feed"))
-    SubElement(feed, _atom("title")).text = title
-    SubElement(feed, _atom("id")).text = address
-    SubElement(feed, _atom("updated")).text = write_instant(now)
-    SubElement(feed, _atom("link"), {"rel": "self", "href": address})
+    feed = Element("feed", {"xmlns": ATOM})
+    SubElement(feed, "title").text = title
+    SubElement(feed, "id").text = address
+    SubElement(feed, "updated").text = write_instant(now)
+    SubElement(feed, "link", {"rel": "self", "href": address})
     if following is not None:
         # Clients take the second link for the next page.
-        SubElement(feed, _atom("link"), {"rel": "next", "href": following})
+        SubElement(feed, "link", {"rel": "next", "href": following})
     feed.extend(_entry_element(entry) for entry in entries)
     return _document(feed)
 
@@ -105,16 +106,44 @@ def set_type(element: Element, name: str) -> None:
 
 
 def _entry_element(entry: Entry) -> Element:
-    element = Element(_atom("entry"))
-    SubElement(element, _atom("id")).text = entry.address
-    SubElement(element, _atom("title"), {"type": "text"}).text = entry.title
-    SubElement(element, _atom("published")).text = write_instant(entry.updated)
-    SubElement(element, _atom("updated")).text = write_instant(entry.updated)
-    author = SubElement(element, _atom("author"))
-    SubElement(author, _atom("name")).text = "devhost"
-    SubElement(element, _atom("link"), {"rel": "self", "href": entry.address})
-    SubElement(element, _atom("content"), {"type": "application/xml"}).append(entry.description)
+    element = Element("entry")
+    SubElement(element, "id").text = entry.address
+    SubElement(element, "title", {"type": "text"}).text = entry.title
+    SubElement(element, "published").text = write_instant(entry.updated)
+    SubElement(element, "updated").text = write_instant(entry.updated)
+    author = SubElement(element, "author")
+    SubElement(author, "name").text = "devhost"
+    SubElement(element, "link", {"rel": "self", "href": entry.address})
+    SubElement(element, "content", {"type": "application/xml"}).append(_as_the_service_writes(entry.description))
     return element
+
+
+def _as_the_service_writes(description: Element) -> Element:
+    """A description whose own namespace is the default one inside it, and which declares what it uses where it does."""
+    written = _without_namespaces(description)
+    written.set("xmlns", SERVICE_BUS)
+    written.set(f"xmlns:{_INSTANCE_PREFIX}", SCHEMA_INSTANCE)
+    return written
+
+
+def _without_namespaces(element: Element) -> Element:
+    attributes = {_written_name(name): value for name, value in element.attrib.items()}
+    written = Element(_written_name(element.tag), attributes)
+    written.text = element.text
+    written.extend(_without_namespaces(child) for child in element)
+    if any(child.tag.startswith(f"{_COUNTS_PREFIX}:") for child in written):
+        written.set(f"xmlns:{_COUNTS_PREFIX}", SERVICE_BUS_COUNTS)
+    return written
+
+
+def _written_name(name: str) -> str:
+    for namespace, prefix in (
+        (SERVICE_BUS, ""),
+        (SERVICE_BUS_COUNTS, f"{_COUNTS_PREFIX}:"),
+        (SCHEMA_INSTANCE, f"{_INSTANCE_PREFIX}:"),
+    ):
+        name = name.replace(f"{{{namespace}}}", prefix)
+    return name
 
 
 def _atom(name: str) -> str:

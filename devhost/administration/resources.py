@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
+from urllib.parse import quote
 from xml.etree.ElementTree import Element, SubElement
 
 from devhost.administration.atom import (
@@ -153,7 +154,7 @@ class Resources:
     def _entity_entry(self, call: Call, options: QueueOptions | TopicOptions) -> Entry:
         counts = self._broker.counts(options.name)
         updated = counts.updated_at or _START
-        return Entry(options.name, call.address, write_description(options, counts), updated)
+        return Entry(options.name, _address(call, options.name), write_description(options, counts), updated)
 
     # Subscriptions.
 
@@ -190,7 +191,8 @@ class Resources:
 
     def _subscription_entry(self, call: Call, options: SubscriptionOptions) -> Entry:
         counts = self._broker.counts(f"{call.names[0]}/subscriptions/{options.name}")
-        return Entry(options.name, call.address, write_description(options, counts), counts.updated_at or _START)
+        address = _address(call, call.names[0], "Subscriptions", options.name)
+        return Entry(options.name, address, write_description(options, counts), counts.updated_at or _START)
 
     # Rules.
 
@@ -255,4 +257,11 @@ def _path(call: Call) -> str:
 
 
 def _rule_entry(call: Call, rule: Rule) -> Entry:
-    return Entry(rule.name, call.address, write_rule(rule, _START), _START)
+    address = _address(call, call.names[0], "Subscriptions", call.names[1], "Rules", rule.name)
+    return Entry(rule.name, address, write_rule(rule, _START), _START)
+
+
+def _address(call: Call, *parts: str) -> str:
+    """An entity's own address, from which some clients take its name: hence its letters are those of the service."""
+    scheme, _, host = call.address.split("/", 3)[:3]
+    return f"{scheme}//{host}/{quote('/'.join(parts), safe='/$~')}"
