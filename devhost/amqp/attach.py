@@ -11,9 +11,9 @@ from devhost.amqp.conditions import (
     EXPECTED,
     INTERNAL_ERROR,
     NOT_ALLOWED,
-    NOT_FOUND,
     NOT_IMPLEMENTED,
     AmqpError,
+    description_of,
     terms_of,
 )
 from devhost.amqp.connection import AmqpConnection
@@ -23,6 +23,7 @@ from devhost.amqp.producer import ProducerLink
 from devhost.amqp.requests import RequestLink, ResponseLink, ResponseRoutes
 from devhost.amqp.sessions import SESSION_FILTER, HeldSessions, SessionConsumer
 from devhost.broker.broker import Broker
+from devhost.broker.errors import EntityNotFound
 from devhost.broker.model import ReceiveMode
 from devhost.clock import Clock
 
@@ -63,7 +64,7 @@ class ClientLinks:
     def _node(self, address: str | None) -> Node:
         node = parse_address(address)
         if node is None:
-            raise AmqpError(NOT_FOUND, f"the address {address!r} names no entity", 404)
+            raise EntityNotFound(f"the address {address!r} names none")
         if node.entity:
             self._broker.require(node.entity)
         return node
@@ -94,7 +95,7 @@ class ClientLinks:
     def _refuse(self, connection: AmqpConnection, link: EngineLink, error: Exception) -> None:
         if isinstance(error, EXPECTED):
             _log.info("link %s of %s refused: %s", link.name, connection.peer, error)
-            link.refuse(terms_of(error).condition, str(error))
+            link.refuse(terms_of(error).condition, description_of(error))
         else:
             _log.error("link %s of %s failed", link.name, connection.peer, exc_info=error)
             link.refuse(INTERNAL_ERROR, "the link could not be served")

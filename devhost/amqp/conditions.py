@@ -62,6 +62,13 @@ _TABLE: dict[type[Exception], Terms] = {
 EXPECTED = (AmqpError, errors.BrokerError, CodecError, TimeoutError)
 
 
+def description_of(error: BaseException) -> str:
+    """The text an error is answered with. Some clients know a missing entity by the words of the service alone."""
+    if isinstance(error, errors.EntityNotFound):
+        return f"The messaging entity that was asked for could not be found: {error}"
+    return str(error) or type(error).__name__
+
+
 def terms_of(error: BaseException) -> Terms:
     """The terms an error is answered with; anything unknown is an internal error."""
     if isinstance(error, AmqpError):

@@ -9,7 +9,7 @@ import logging
 from dataclasses import dataclass
 from uuid import UUID
 
-from devhost.amqp.conditions import EXPECTED, terms_of
+from devhost.amqp.conditions import EXPECTED, description_of, terms_of
 from devhost.amqp.connection import AmqpConnection
 from devhost.amqp.engine_links import Outcome, OutcomeKind, OutgoingLink
 from devhost.amqp.messages import encode_delivery
@@ -101,7 +101,7 @@ class ConsumerLink:
         except Exception as error:
             if not isinstance(error, EXPECTED):
                 _log.exception("receiving from %s failed", self._source.entity)
-            self._link.refuse(terms_of(error).condition, str(error))
+            self._link.refuse(terms_of(error).condition, description_of(error))
         finally:
             if self._fetching is asyncio.current_task():
                 self._fetching = None
@@ -126,7 +126,7 @@ class ConsumerLink:
             if not isinstance(error, EXPECTED):
                 _log.exception("settling a message of %s failed", self._source.entity)
             if answer:
-                self._link.settle_rejected(key, terms_of(error).condition, str(error))
+                self._link.settle_rejected(key, terms_of(error).condition, description_of(error))
                 return
             _log.info("a message of %s was not settled: %s", self._source.entity, error)
         self._link.settle(key, outcome.kind if answer else OutcomeKind.ACCEPTED)

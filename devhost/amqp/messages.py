@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from devhost.amqp import sections
 from devhost.amqp.encoding import encode, encode_list_of, encode_map_of, encode_string, encode_symbol
@@ -49,7 +49,8 @@ def parse(payload: bytes) -> Message:
     return Message(
         content=payload,
         size=len(payload),
-        message_id=_identifier(fields[0]),
+        # As the service does, for clients that tell messages apart by it.
+        message_id=uuid4().hex if fields[0] is None else _identifier(fields[0]),
         to=_text(fields[2]),
         subject=_text(fields[3]),
         reply_to=_text(fields[4]),
@@ -123,8 +124,9 @@ def encode_delivery(delivery: Delivery) -> bytes:
         describe(Section.HEADER, _header(found.header, delivery)),
         describe(Section.MESSAGE_ANNOTATIONS, _annotations(found.message_annotations, delivery)),
     ]
-    if found.properties:
-        parts.append(describe(Section.PROPERTIES, found.properties))
+    fixed = _with_identifier(found.properties, message.message_id)
+    if fixed:
+        parts.append(describe(Section.PROPERTIES, fixed))
     properties = _merged_properties(found.application_properties, _with_dead_letter_cause(delivery))
     if properties:
         parts.append(describe(Section.APPLICATION_PROPERTIES, properties))
@@ -157,6 +159,13 @@ def _plain(message: Message) -> Sections:
     if message.content_type is not None:
         fields[6] = encode_symbol(message.content_type)
     return Sections(properties=encode_list_of(fields), body=describe(Section.DATA, encode(message.content)))
+
+
+def _with_identifier(raw: bytes, message_id: str | None) -> bytes:
+    """The properties as they were sent, with the message id that was given to a message without one."""
+    if message_id is None or sections.first_item(raw) != b"\x40":
+        return raw
+    return encode_list_of([encode_string(message_id), *sections.encoded_items(raw)[1:]])
 
 
 def _header(raw: bytes, delivery: Delivery) -> bytes:

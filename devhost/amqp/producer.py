@@ -6,7 +6,7 @@ group commit.
 
 import logging
 
-from devhost.amqp.conditions import EXPECTED, MESSAGE_SIZE_EXCEEDED, AmqpError, terms_of
+from devhost.amqp.conditions import EXPECTED, MESSAGE_SIZE_EXCEEDED, AmqpError, description_of, terms_of
 from devhost.amqp.connection import AmqpConnection
 from devhost.amqp.engine_links import IncomingLink, Pointer
 from devhost.amqp.messages import BATCH_FORMAT, parse, parse_batch
@@ -48,7 +48,7 @@ class ProducerLink:
         except Exception as error:
             if not isinstance(error, EXPECTED):
                 _log.exception("a message for %s could not be stored", self._entity)
-            self._link.reject(delivery, terms_of(error).condition, str(error))
+            self._link.reject(delivery, terms_of(error).condition, description_of(error))
         finally:
             self._connection.release(size)
             self._replenish()

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 
 from devhost.amqp import sections
 from devhost.amqp.addresses import Node, NodeKind
-from devhost.amqp.conditions import EXPECTED, NOT_IMPLEMENTED, AmqpError, terms_of
+from devhost.amqp.conditions import EXPECTED, NOT_IMPLEMENTED, AmqpError, description_of, terms_of
 from devhost.amqp.connection import AmqpConnection
 from devhost.amqp.engine_links import IncomingLink, Outcome, OutcomeKind, OutgoingLink, Pointer
 from devhost.amqp.operations import Operation, Reply, Request
@@ -179,7 +179,7 @@ class RequestLink:
                 _log.exception("%s on %s failed", name, request.entity)
                 error = AmqpError("amqp:internal-error", f"{name} failed", 500)
             terms = terms_of(error)
-            return Reply(terms.status, None, str(error) or type(error).__name__, terms.condition)
+            return Reply(terms.status, None, description_of(error), terms.condition)
 
     def _operation(self, name: str) -> Operation:
         operation = self._operations.get(name)

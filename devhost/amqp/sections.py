@@ -135,6 +135,19 @@ def list_items(raw: bytes) -> list[object]:
     return items
 
 
+def encoded_items(raw: bytes) -> list[bytes]:
+    """The items of an encoded list as they were written; none when it is absent."""
+    if not raw or raw[0] not in (0xC0, 0xD0):
+        return []
+    count, at, _ = compound_bounds(raw, 1, wide=raw[0] == 0xD0)
+    items = []
+    for _ in range(count):
+        end = skip(raw, at)
+        items.append(raw[at:end])
+        at = end
+    return items
+
+
 def first_item(raw: bytes) -> bytes:
     """The first item of an encoded list as it was written; null when there is none."""
     if not raw or raw[0] not in (0xC0, 0xD0):

@@ -8,7 +8,7 @@ import logging
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from devhost.amqp.conditions import EXPECTED, SESSION_LOCK_LOST, TIMEOUT, AmqpError, terms_of
+from devhost.amqp.conditions import EXPECTED, SESSION_LOCK_LOST, TIMEOUT, AmqpError, description_of, terms_of
 from devhost.amqp.connection import AmqpConnection
 from devhost.amqp.consumer import ConsumerLink, Source
 from devhost.amqp.engine_links import Outcome, OutgoingLink
@@ -100,7 +100,7 @@ class SessionConsumer:
         except Exception as error:
             if not isinstance(error, EXPECTED):
                 _log.exception("a session of %s could not be served", self._entity)
-            self._link.refuse(terms_of(error).condition, str(error))
+            self._link.refuse(terms_of(error).condition, description_of(error))
 
     async def _accept(self) -> SessionLock:
         wanted = self._link.filters.get(SESSION_FILTER)
