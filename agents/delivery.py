@@ -16,7 +16,7 @@ from agents.runner import AgentRunner, Answered, Held, TryAgain, Unwanted
 from shared import names
 from shared.contracts import OUTCOMES, AgentAccount, AgentResult, AgentTask, ReplyTo, RunResult
 from shared.errors import AgentFailed, InvalidMessage, RetryableError
-from shared.messaging.bus import OutgoingMessage
+from shared.messaging.tasks import task_message
 from shared.resources import Resources
 from shared.retry import DEFAULT_RETRIES, next_delay
 from shared.state.documents import PlannedStep, RunDocument
@@ -108,13 +108,7 @@ class QueueConsumer:
         await self._schedule(following, following.message_id, self._resources.clock.now() + delay)
 
     async def _schedule(self, task: AgentTask, message_id: str, due: datetime) -> None:
-        copy = OutgoingMessage(
-            body=task.model_dump_json().encode(),
-            message_id=message_id,
-            correlation_id=task.task_id,
-            enqueue_at=due,
-            traceparent=task.traceparent,
-        )
+        copy = await task_message(task, self._resources.artifacts, message_id=message_id, enqueue_at=due)
         await self._resources.bus.send(names.agent_queue(task.agent), [copy])
 
 

@@ -6,13 +6,10 @@ import azure.durable_functions as df
 
 from orchestrations.calls import Dispatch, Dispatched, Rejection, RunUpdate
 from shared import names
-from shared.contracts import AgentInput, AgentTask, ErrorInfo
+from shared.contracts import AgentTask, ErrorInfo
 from shared.errors import TerminalError
-from shared.messaging.bus import OutgoingMessage
+from shared.messaging.tasks import task_message
 from shared.resources import Resources
-
-MAX_INLINE_BYTES = 48 * 1024
-JSON_CONTENT = "application/json"
 
 
 def orchestration_activities(resources: Resources) -> df.Blueprint:
@@ -46,18 +43,8 @@ async def send_tasks(dispatch: Dispatch, resources: Resources) -> Dispatched:
     rejected: list[Rejection] = []
     for queue, tasks in by_queue.items():
         try:
-            await resources.bus.send(queue, [await _message(task, resources) for task in tasks])
+            await resources.bus.send(queue, [await task_message(task, resources.artifacts) for task in tasks])
         except TerminalError as error:
             info = ErrorInfo(type=type(error).__name__, message=str(error))
             rejected += [Rejection(step_id=task.step_id, error=info) for task in tasks]
     return Dispatched(rejected=tuple(rejected))
-
-
-async def _message(task: AgentTask, resources: Resources) -> OutgoingMessage:
-    body = task.model_dump_json().encode()
-    if len(body) > MAX_INLINE_BYTES and isinstance(task.input, AgentInput):
-        reference = await resources.artifacts.put(task.input.model_dump_json().encode(), JSON_CONTENT)
-        body = task.model_copy(update={"input": reference}).model_dump_json().encode()
-    return OutgoingMessage(
-        body=body, message_id=task.message_id, correlation_id=task.task_id, traceparent=task.traceparent
-    )

@@ -22,6 +22,7 @@ from shared.errors import (
     TaskHubUnavailable,
 )
 from shared.messaging.bus import OutgoingMessage
+from shared.messaging.memory import MAX_MESSAGE_BYTES
 from shared.names import MAX_MESSAGE_ID
 from shared.resources import Resources
 from shared.state.decisions import ClaimRequest
@@ -273,6 +274,25 @@ async def test_a_copy_of_the_longest_message_id_has_a_legal_one(deliveries: Deli
     await deliveries.deliver(task(task_id=task_id, step_id=step_id))
     [copy] = deliveries.copies()
     assert len(copy.message_id) <= MAX_MESSAGE_ID
+
+
+async def test_a_message_as_large_as_a_queue_takes_is_tried_again_too(deliveries: Deliveries) -> None:
+    """Its copy says what the sender left out, and would be over the limit with the input inside."""
+    deliveries.world.replies[:] = [ModelUnavailable("no answer"), "An answer."]
+    given = {
+        "task_id": "alone",
+        "step_id": "tester",
+        "agent": "tester",
+        "input": {"request": "x" * (MAX_MESSAGE_BYTES - 100)},
+    }
+    body = json.dumps(given).encode()
+    assert MAX_MESSAGE_BYTES - 50 < len(body) <= MAX_MESSAGE_BYTES
+    await deliveries.deliver(body)
+    [copy] = deliveries.copies()
+    await deliveries.deliver(copy.body)
+    record = await deliveries.world.record("alone")
+    assert (record.run.status, record.run.result and record.run.result.result) == ("completed", "An answer.")
+    assert deliveries.world.model.requests[0] == deliveries.world.model.requests[1]
 
 
 # -- when something else does not answer ------------------------------------------------------------------------

@@ -2,11 +2,12 @@
 
 import pytest
 
-from orchestrations.activities import MAX_INLINE_BYTES, orchestration_activities, send_tasks
+from orchestrations.activities import orchestration_activities, send_tasks
 from orchestrations.calls import Dispatch
 from shared.contracts import AgentInput, AgentTask, ArtifactRef
 from shared.errors import BusUnavailable, ConfigurationError, StoreUnavailable
 from shared.messaging.bus import OutgoingMessage
+from shared.messaging.tasks import MAX_INLINE_BYTES
 from tests.support.app_world import BrokenBus, World
 from tests.support.documents import a_task
 
