@@ -5,6 +5,7 @@ to be written is fetched with `output`. Connections and sessions are opened here
 """
 
 import logging
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
@@ -100,6 +101,9 @@ class Engine:
         self._settings = settings
         self._formats = TransferFormats()
         self._links: dict[int, EngineLink] = {}
+        #: Closed links that are kept until their session ends, counted by session; and sessions that have ended.
+        self._kept: Counter[int] = Counter()
+        self._ended: list[Session] = []
         self._freed = False
         self._dispatching = False
         self._held = 0
@@ -162,6 +166,8 @@ class Engine:
         while (pending := pn_transport_pending(self._pointer)) > 0:
             chunks.append(pn_transport_peek(self._pointer, pending)[1])
             pn_transport_pop(self._pointer, pending)
+        while self._ended:
+            self._ended.pop().free()
         self._dispatch()
         return b"".join(chunks)
 
@@ -266,9 +272,12 @@ class Engine:
         for key, link in list(self._links.items()):
             if addressof(pn_link_session(link.pointer)) == here:
                 self._forget(key, link)
+        self._kept.pop(here, None)
         wrapper = Session.wrap(session)
         wrapper.close()
-        wrapper.free()
+        # Not before the end is written: what is unsettled in it would be settled first.
+        self._ended.append(wrapper)
+        self._owner.on_output()
 
     def _link_opened(self, event: Pointer) -> None:
         pointer = pn_event_link(event)
@@ -289,15 +298,26 @@ class Engine:
         pointer = pn_event_link(event)
         key = addressof(pointer)
         link = self._links.get(key)
+        unsettled = isinstance(link, OutgoingLink) and link.unsettled
         if link is not None:
             self._forget(key, link)
         wrapper = Link.wrap(pointer)
         if pn_event_type(event) == PN_LINK_REMOTE_DETACH:
             wrapper.detach()
+            wrapper.free()
         else:
             wrapper.close()
-        wrapper.free()
+            if not (unsettled and self._keep(addressof(pn_link_session(pointer)))):
+                wrapper.free()
         self._owner.on_output()
+
+    def _keep(self, session: int) -> bool:
+        """Whether one more closed link can be kept. Freeing it settles its deliveries, and a client that is told so
+        takes them for dealt with, though it may still settle them by request."""
+        if self._kept.total() >= self._settings.max_links:
+            return False
+        self._kept[session] += 1
+        return True
 
     def _link_flow(self, event: Pointer) -> None:
         link = self._links.get(addressof(pn_event_link(event)))

@@ -259,6 +259,11 @@ class OutgoingLink(EngineLink):
         return 0 if self.closed else int(pn_link_credit(self.pointer))
 
     @property
+    def unsettled(self) -> bool:
+        """Whether the client holds messages that it has not settled."""
+        return bool(self._deliveries)
+
+    @property
     def draining(self) -> bool:
         """The client wants its credit used up now or given back."""
         return not self.closed and bool(pn_link_get_drain(self.pointer))
