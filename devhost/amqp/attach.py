@@ -94,8 +94,8 @@ class ClientLinks:
 
     def _refuse(self, connection: AmqpConnection, link: EngineLink, error: Exception) -> None:
         if isinstance(error, EXPECTED):
-            _log.info("link %s of %s refused: %s", link.name, connection.peer, error)
+            _log.info("link %.100r of %s refused: %.300s", link.name, connection.peer, error)
             link.refuse(terms_of(error).condition, description_of(error))
         else:
-            _log.error("link %s of %s failed", link.name, connection.peer, exc_info=error)
+            _log.error("link %.100r of %s failed", link.name, connection.peer, exc_info=error)
             link.refuse(INTERNAL_ERROR, "the link could not be served")

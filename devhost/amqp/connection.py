@@ -7,7 +7,8 @@ much output waits. Timeouts are the event loop's time: they measure the peer, no
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
 from typing import Any, Protocol, cast
 
 from devhost.amqp.conditions import CONNECTION_FORCED
@@ -52,6 +53,7 @@ class AmqpConnection(asyncio.Protocol, EngineOwner):
         self._reading_paused = False
         self._writable = asyncio.Event()
         self._writable.set()
+        self._turns = asyncio.Semaphore(limits.concurrent_reads)
         self._taken = asyncio.Event()
         self._flush_scheduled = False
         self._closing = False
@@ -164,6 +166,11 @@ class AmqpConnection(asyncio.Protocol, EngineOwner):
 
     # For the links.
 
+    @property
+    def gone(self) -> bool:
+        """Whether the client has left."""
+        return self._socket is None
+
     def spawn(self, work: Coroutine[Any, Any, None]) -> None:
         """Run `work`, which is begun at once and so keeps the order of the calls."""
         task = asyncio.Task(work, loop=self._loop, eager_start=True)
@@ -191,11 +198,14 @@ class AmqpConnection(asyncio.Protocol, EngineOwner):
             if self._socket is not None:
                 self._socket.resume_reading()
 
-    async def writable(self) -> None:
-        """Wait until the peer has taken enough of the output."""
-        while self._congested():
-            self._taken.clear()
-            await self._taken.wait()
+    @asynccontextmanager
+    async def turn(self) -> AsyncIterator[None]:
+        """A turn to read something for the peer: few at a time have one, and only while it takes its output."""
+        async with self._turns:
+            while self._congested():
+                self._taken.clear()
+                await self._taken.wait()
+            yield
 
     async def finish(self, reason: str, within: float) -> None:
         """Let work under way end, for at most `within` seconds, then close."""

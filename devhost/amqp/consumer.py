@@ -40,7 +40,8 @@ class ConsumerLink:
         self._tokens: dict[int, UUID] = {}
         self._fetching: asyncio.Task[None] | None = None
         self._asked = 0
-        self._window = connection.limits.fetch_messages
+        # Until some have been seen, messages may be as large as they are allowed to be.
+        self._largest = connection.limits.max_message_bytes
 
     def start(self) -> None:
         """Serve the link, which has been opened."""
@@ -88,16 +89,9 @@ class ConsumerLink:
         if after is not None:
             await asyncio.wait((after,))
         try:
-            while (credit := self._link.credit) > 0 and not self._link.draining:
-                self._asked = min(credit, self._window)
-                await self._connection.writable()
-                deliveries = await self._broker.receive(
-                    self._source.entity,
-                    max_messages=self._asked,
-                    mode=self._source.mode,
-                    session=self._source.session,
-                )
-                self._send(deliveries)
+            while self._link.credit > 0 and not self._link.draining:
+                if not await self._fetch_what_is_there():
+                    await self._fetch_next()
         except Exception as error:
             if not isinstance(error, EXPECTED):
                 _log.exception("receiving from %s failed", self._source.entity)
@@ -106,7 +100,28 @@ class ConsumerLink:
             if self._fetching is asyncio.current_task():
                 self._fetching = None
 
+    async def _fetch_what_is_there(self) -> bool:
+        """Send what is available now; False when that is nothing."""
+        limits, source = self._connection.limits, self._source
+        async with self._connection.turn():
+            window = max(1, min(limits.fetch_messages, limits.max_output_bytes // self._largest))
+            self._asked = min(self._link.credit, window)
+            if self._asked <= 0:
+                return True
+            deliveries = await self._broker.receive_now(
+                source.entity, max_messages=self._asked, mode=source.mode, session=source.session
+            )
+            self._send(deliveries)
+        return bool(deliveries)
+
+    async def _fetch_next(self) -> None:
+        """Wait for one message; not for more, as all links of the connection may get theirs at once."""
+        source, self._asked = self._source, 1
+        self._send(await self._broker.receive(source.entity, max_messages=1, mode=source.mode, session=source.session))
+
     def _send(self, deliveries: list[Delivery]) -> None:
+        if not deliveries:
+            return
         largest = 1
         for delivery in deliveries:
             payload = encode_delivery(delivery)
@@ -116,8 +131,8 @@ class ConsumerLink:
             key = self._link.send(tag, payload, settled=token is None)
             if key is not None and token is not None:
                 self._tokens[key] = token
-        limits = self._connection.limits
-        self._window = max(1, min(limits.fetch_messages, limits.max_output_bytes // largest))
+        # Forgotten slowly: small messages do not tell that the next ones are.
+        self._largest = max(largest, self._largest // 2)
 
     async def _settle(self, key: int, token: UUID, outcome: Outcome, *, answer: bool) -> None:
         try:
@@ -125,8 +140,9 @@ class ConsumerLink:
         except Exception as error:
             if not isinstance(error, EXPECTED):
                 _log.exception("settling a message of %s failed", self._source.entity)
+            else:
+                _log.info("a message of %s was not settled: %.300s", self._source.entity, error)
             if answer:
                 self._link.settle_rejected(key, terms_of(error).condition, description_of(error))
                 return
-            _log.info("a message of %s was not settled: %s", self._source.entity, error)
         self._link.settle(key, outcome.kind if answer else OutcomeKind.ACCEPTED)

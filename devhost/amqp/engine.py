@@ -138,7 +138,12 @@ class Engine:
 
     def receive(self, data: bytes) -> bool:
         """Feed bytes from the peer; False once the engine takes no more."""
+        if self.failure is not None:
+            return False
         self._formats.feed(data)
+        if self._formats.broken is not None:
+            self._refuse(self._formats.broken, "a frame cannot be read")
+            return True
         view, at, size = memoryview(data), 0, len(data)
         while at < size and not self._freed:
             room = pn_transport_capacity(self._pointer)
@@ -149,8 +154,6 @@ class Engine:
             if taken < 0:
                 return False
             at += taken
-        if self._formats.broken and self.failure is None:
-            self._refuse("a frame cannot be read")
         return True
 
     def end_of_input(self) -> None:
@@ -219,8 +222,8 @@ class Engine:
         """Count what is kept of deliveries that are not complete, and refuse a peer that begins too many."""
         self._held += size
         if self._held > self._settings.max_partial_bytes and self.failure is None:
-            self.failure = f"more than {self._settings.max_partial_bytes} bytes of messages begun and not finished"
-            self.close(RESOURCE_LIMIT_EXCEEDED, self.failure)
+            limit = self._settings.max_partial_bytes
+            self._refuse(RESOURCE_LIMIT_EXCEEDED, f"more than {limit} bytes of messages begun and not finished")
 
     def changed(self) -> None:
         """A link has something to write."""
@@ -244,11 +247,11 @@ class Engine:
             handler(event)
         except (ValueError, TypeError, KeyError, RecursionError, ProtonException) as error:
             # A field of a type, encoding or depth that does not belong there: names, filters, properties.
-            self._refuse(f"a frame could not be understood: {error}")
+            self._refuse(DECODE_ERROR, f"a frame could not be understood: {error}")
 
-    def _refuse(self, failure: str) -> None:
+    def _refuse(self, condition: str, failure: str) -> None:
         self.failure = failure
-        self.close(DECODE_ERROR, failure)
+        self.close(condition, failure)
 
     def _connection_opened(self, _event: Pointer) -> None:
         self._connection.container = self._settings.container
@@ -282,8 +285,7 @@ class Engine:
     def _link_opened(self, event: Pointer) -> None:
         pointer = pn_event_link(event)
         if len(self._links) >= self._settings.max_links:
-            self.failure = f"more than {self._settings.max_links} links on one connection"
-            self.close(RESOURCE_LIMIT_EXCEEDED, self.failure)
+            self._refuse(RESOURCE_LIMIT_EXCEEDED, f"more than {self._settings.max_links} links on one connection")
             return
         if pn_link_is_sender(pointer):
             outgoing = OutgoingLink(self, pointer)

@@ -2,14 +2,15 @@
 
 Proton's engine drops a transfer's `message-format`, which is the only thing that tells a batch from a message. The
 formats of a link's deliveries are kept in the order of their first frames; the link takes one per finished delivery.
-Most of what is malformed Proton refuses by itself; `broken` tells of the rest. Source: OASIS AMQP 1.0, parts 2.3
-(framing) and 2.7 (performatives).
+Much of what is malformed is left for Proton to refuse; what would make the formats wrong is told by `broken`. Source:
+OASIS AMQP 1.0, parts 2.3 (framing) and 2.7 (performatives).
 """
 
 import struct
 from collections import deque
 from dataclasses import dataclass, field
 
+from devhost.amqp.conditions import DECODE_ERROR, FRAMING_ERROR
 from devhost.amqp.decoding import decode
 from devhost.amqp.values import CodecError, Described
 
@@ -44,8 +45,8 @@ class TransferFormats:
     _head: bytearray = field(default_factory=bytearray)
     _by_handle: dict[tuple[int, int], _Link] = field(default_factory=dict)
     _by_name: dict[str, _Named] = field(default_factory=dict)
-    #: A frame was met that cannot be read; what was noted since says nothing.
-    broken: bool = False
+    #: The error condition of a frame that was met and cannot be read; nothing is noted from there on.
+    broken: str | None = None
 
     def feed(self, data: bytes) -> None:
         """Read on; frames may be cut anywhere."""
@@ -89,17 +90,17 @@ class TransferFormats:
             return 8
         size = int.from_bytes(head[:4])
         if not 8 <= size <= _MAX_FRAME:
-            self.broken = True
+            self.broken = FRAMING_ERROR
             return len(head)
         start = min(size, _TRANSFER_HEAD)
         return size if len(head) >= start and head[8:11] == _ATTACH_START else start
 
     def _note(self, head: bytes, at: int) -> None:
-        if self.broken or len(head) < at + 3 or head[at : at + 2] != b"\x00\x53":
+        if self.broken or head[at : at + 2] != b"\x00\x53":
             return
-        code = head[at + 2]
         channel = int.from_bytes(head[6:8])
         try:
+            code = head[at + 2]
             if code == _TRANSFER:
                 self._note_transfer(channel, head, at + 3)
             elif code == _ATTACH:
@@ -112,7 +113,7 @@ class TransferFormats:
                     if known_channel == channel:
                         self._drop(channel, known_handle)
         except (CodecError, IndexError):
-            self.broken = True
+            self.broken = DECODE_ERROR
 
     def _note_attach(self, channel: int, head: bytes, at: int) -> None:
         attach, _ = decode(head, at)

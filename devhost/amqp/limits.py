@@ -29,6 +29,8 @@ class Limits:
     link_credit: int = 1000
     #: Messages fetched from the broker at a time for one consumer.
     fetch_messages: int = 100
+    #: Fetches and requests of one connection that read from the broker at a time.
+    concurrent_reads: int = 8
     #: A connection that has not opened after this long is closed.
     handshake_seconds: float = 60.0
     #: How long a peer has to take what was written when its connection is closed.

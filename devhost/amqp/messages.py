@@ -113,7 +113,11 @@ def _time_to_live(milliseconds: object, *, expires: object, created: object) -> 
     too_long = milliseconds is None or milliseconds == _UINT_MAX
     if too_long and isinstance(expires, datetime) and isinstance(created, datetime) and expires > created:
         return expires - created
-    return timedelta(milliseconds=milliseconds) if isinstance(milliseconds, int) else None
+    if not isinstance(milliseconds, int):
+        return None
+    if milliseconds > _UINT_MAX:
+        raise CodecError(f"a time to live of {milliseconds} ms is not a uint")
+    return timedelta(milliseconds=milliseconds)
 
 
 def encode_delivery(delivery: Delivery) -> bytes:

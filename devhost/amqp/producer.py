@@ -48,6 +48,8 @@ class ProducerLink:
         except Exception as error:
             if not isinstance(error, EXPECTED):
                 _log.exception("a message for %s could not be stored", self._entity)
+            else:
+                _log.info("a message of %s for %s refused: %.300s", self._connection.peer, self._entity, error)
             self._link.reject(delivery, terms_of(error).condition, description_of(error))
         finally:
             self._connection.release(size)

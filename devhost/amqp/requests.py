@@ -8,18 +8,26 @@ A request's `operation` picks a handler from a table; its answer goes out on the
 import asyncio
 import logging
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 from devhost.amqp import sections
 from devhost.amqp.addresses import Node, NodeKind
-from devhost.amqp.conditions import EXPECTED, NOT_IMPLEMENTED, AmqpError, description_of, terms_of
+from devhost.amqp.conditions import (
+    EXPECTED,
+    MESSAGE_SIZE_EXCEEDED,
+    NOT_IMPLEMENTED,
+    AmqpError,
+    description_of,
+    terms_of,
+)
 from devhost.amqp.connection import AmqpConnection
 from devhost.amqp.engine_links import IncomingLink, Outcome, OutcomeKind, OutgoingLink, Pointer
-from devhost.amqp.operations import Operation, Reply, Request
+from devhost.amqp.operations import ARGUMENT_ERROR, Operation, Reply, Request
 from devhost.amqp.operations_messages import MESSAGE_OPERATIONS
 from devhost.amqp.operations_rules import RULE_OPERATIONS
 from devhost.amqp.operations_sessions import SESSION_OPERATIONS
 from devhost.amqp.sessions import HeldSessions
-from devhost.amqp.values import CodecError, Symbol, Typed
+from devhost.amqp.values import Symbol, Typed
 from devhost.broker.broker import Broker
 
 _log = logging.getLogger("devhost.amqp")
@@ -54,7 +62,7 @@ class ResponseRoutes:
     def find(self, reply_to: object, node: Node) -> "ResponseLink | None":
         """The link a request wants its answer on: by its target address, its name, or else the node's latest."""
         for link in reversed(self._links):
-            if reply_to is not None and reply_to in link.names and link.node == node:
+            if isinstance(reply_to, str) and reply_to in link.names and link.node == node:
                 return link
         return next((link for link in reversed(self._links) if link.node == node), None)
 
@@ -95,6 +103,33 @@ class ResponseLink:
         self._routes.remove(self)
 
 
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """A request as it came."""
+
+    operation: object
+    body: dict[str, object]
+    reply_to: object
+    #: The message id, as it was written.
+    identifier: bytes
+    applied: Mapping[str, object]
+
+
+def _read(payload: bytes) -> _Asked:
+    """Take a request's message apart. Raises `CodecError`."""
+    found = sections.split(payload)
+    properties = sections.list_items(found.properties)
+    applied = {str(key): value for key, value, _ in sections.map_entries(found.application_properties)}
+    body = sections.value_body(found.body)
+    return _Asked(
+        operation=applied.get("operation"),
+        body={str(key): value for key, value in body.items()} if isinstance(body, dict) else {},
+        reply_to=properties[4] if len(properties) > 4 else None,
+        identifier=sections.first_item(found.properties),
+        applied=applied,
+    )
+
+
 class RequestLink:
     """The client's sending half of the pair."""
 
@@ -114,6 +149,7 @@ class RequestLink:
         self._held = held
         self._routes = routes
         self._owed = 0
+        self._where = node.entity or node.kind.value
         self._claims = node.kind is NodeKind.CLAIMS
         self._operations = CLAIMS_OPERATIONS if self._claims else MANAGEMENT_OPERATIONS
 
@@ -124,12 +160,20 @@ class RequestLink:
         self._link.add_credit(self._connection.limits.link_credit)
 
     def on_payload(self, delivery: Pointer, payload: bytes | None, size: int, message_format: int) -> None:
-        """Serve a request."""
+        """Serve a request; one that cannot be read is rejected, as there is no telling where its answer would go."""
         del message_format
-        self._link.accept(delivery)
         self._replenish()
+        try:
+            if payload is None:
+                raise AmqpError(MESSAGE_SIZE_EXCEEDED, f"a request of {size} bytes is too large")
+            asked = _read(payload)
+        except EXPECTED as error:
+            _log.info("a request of %s refused: %.300s", self._connection.peer, error)
+            self._link.reject(delivery, terms_of(error).condition, description_of(error))
+            return
+        self._link.accept(delivery)
         self._connection.admit(size)
-        self._connection.spawn(self._serve(payload or b"", size))
+        self._connection.spawn(self._serve(asked, size))
 
     def on_detached(self) -> None:
         """Requests under way are answered as long as there is a link for responses."""
@@ -141,34 +185,25 @@ class RequestLink:
             self._link.add_credit(self._owed)
             self._owed = 0
 
-    async def _serve(self, payload: bytes, size: int) -> None:
+    async def _serve(self, asked: _Asked, size: int) -> None:
         try:
-            await self._respond(sections.split(payload))
-        except CodecError as error:
-            _log.warning("a request of %s cannot be read: %s", self._connection.peer, error)
+            async with self._connection.turn():
+                # Nobody can tell a request that was not begun from one whose answer was lost.
+                if not self._connection.gone:
+                    await self._respond(asked)
         finally:
             self._connection.release(size)
 
-    async def _respond(self, found: sections.Sections) -> None:
-        properties = sections.list_items(found.properties)
-        applied = {str(key): value for key, value, _ in sections.map_entries(found.application_properties)}
-        operation = str(applied.get("operation"))
-        body = sections.value_body(found.body)
-        request = Request(
-            broker=self._broker,
-            held=self._held,
-            entity=self._node.entity,
-            body={str(key): value for key, value in body.items()} if isinstance(body, dict) else {},
-        )
-        reply = await self._reply(operation, request, applied.get(_SERVER_TIMEOUT))
-        reply_to = properties[4] if len(properties) > 4 else None
-        link = self._routes.find(reply_to, self._node)
-        if link is None:
-            _log.warning("no link for the response to %s of %s", operation, self._connection.peer)
-            return
-        link.send(self._encode(reply, sections.first_item(found.properties), applied.get(_TRACKING_ID)))
+    async def _respond(self, asked: _Asked) -> None:
+        request = Request(broker=self._broker, held=self._held, entity=self._node.entity, body=asked.body)
+        reply = await self._reply(asked.operation, request, asked.applied.get(_SERVER_TIMEOUT))
+        link = self._routes.find(asked.reply_to, self._node)
+        if link is not None:
+            link.send(self._encode(reply, asked.identifier, asked.applied.get(_TRACKING_ID)))
+        elif not self._connection.gone:
+            _log.warning("no link for the response to %.100r of %s", asked.operation, self._connection.peer)
 
-    async def _reply(self, name: str, request: Request, server_timeout: object) -> Reply:
+    async def _reply(self, name: object, request: Request, server_timeout: object) -> Reply:
         seconds = server_timeout / 1000 if isinstance(server_timeout, int) and server_timeout > 0 else None
         try:
             operation = self._operation(name)
@@ -176,15 +211,19 @@ class RequestLink:
                 return await operation(request)
         except Exception as error:
             if not isinstance(error, EXPECTED):
-                _log.exception("%s on %s failed", name, request.entity)
+                _log.exception("%.100r on %s failed", name, self._where)
                 error = AmqpError("amqp:internal-error", f"{name} failed", 500)
+            else:
+                _log.info("%.100r of %s on %s refused: %.300s", name, self._connection.peer, self._where, error)
             terms = terms_of(error)
             return Reply(terms.status, None, description_of(error), terms.condition)
 
-    def _operation(self, name: str) -> Operation:
+    def _operation(self, name: object) -> Operation:
+        if not isinstance(name, str):
+            raise AmqpError(ARGUMENT_ERROR, "the request's 'operation' must be text")
         operation = self._operations.get(name)
         if operation is None:
-            raise AmqpError(NOT_IMPLEMENTED, f"the operation {name!r} is not supported", 501)
+            raise AmqpError(NOT_IMPLEMENTED, f"the operation {name[:100]!r} is not supported", 501)
         return operation
 
     def _encode(self, reply: Reply, correlation_id: bytes, tracking_id: object) -> bytes:
