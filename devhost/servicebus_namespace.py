@@ -97,7 +97,11 @@ async def serve_if_needed(
     ((port, setting),) = emulators.items()
     listening = await probe(port)
     if listening is Listening.AMQP:
-        _log.info("using the Service Bus namespace that already listens on port %d", port)
+        _log.warning(
+            "using the Service Bus namespace that already listens on port %d: if it is another host's, each takes"
+            " messages meant for the other (--amqp-port 0 serves one of its own)",
+            port,
+        )
         return None
     if listening is Listening.SOMETHING_ELSE:
         raise StartError(_port_in_use(port, setting))

@@ -59,4 +59,4 @@ async def test_every_agent_of_a_run_is_asked_by_one_message_through_its_own_queu
     assert task["status"] == "completed"
     assert broker.sent == [(f"{agent}-tasks", f"{task['id']}:{agent}:1") for agent in AGENTS]
     assert sorted(broker.completed) == sorted(f"{agent}-tasks" for agent in AGENTS)
-    assert "using the Service Bus namespace that already listens" in host.process.log
+    assert "WARN  using the Service Bus namespace that already listens" in host.process.log
