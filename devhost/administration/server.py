@@ -12,6 +12,7 @@ import ssl
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from urllib.parse import unquote
+from weakref import WeakSet
 
 from aiohttp import web
 
@@ -27,6 +28,7 @@ _log = logging.getLogger("devhost.administration")
 _TLS_HANDSHAKE = b"\x16"
 _MAX_BODY = 1024 * 1024
 _FIRST_BYTE_SECONDS = 30.0
+_ACCEPT_PAUSE_SECONDS = 0.5
 _STATUS: dict[type[Exception], int] = {
     errors.EntityNotFound: 404,
     errors.EntityExists: 409,
@@ -60,8 +62,8 @@ class AdministrationServer:
         self._scratch: TemporaryDirectory[str] | None = None
         self._socket: socket.socket | None = None
         self._runner: web.AppRunner | None = None
-        self._accepting: asyncio.Task[None] | None = None
-        self._arrivals: set[asyncio.Task[None]] = set()
+        self._arrivals: set[asyncio.Task[bool]] = set()
+        self._transports: WeakSet[asyncio.BaseTransport] = WeakSet()
         self._certificate: Path | None = None
 
     @property
@@ -87,20 +89,26 @@ class AdministrationServer:
         application.router.add_route("*", "/{path:.*}", self._handle)
         self._runner = web.AppRunner(application, access_log=None)
         await self._runner.setup()
-        self._accepting = asyncio.create_task(self._accept(self._socket, self._tls_context()))
+        self._listen(self._socket, self._tls_context())
 
     async def stop(self) -> None:
         """Stop listening and close every connection."""
-        for task in (self._accepting, *self._arrivals):
-            if task is not None:
-                task.cancel()
+        if self._socket is not None:
+            asyncio.get_running_loop().remove_reader(self._socket)
+            self._socket.close()
+        for arrival in self._arrivals:
+            arrival.cancel()
+        await asyncio.gather(*self._arrivals, return_exceptions=True)
         if self._runner is not None:
             await self._runner.cleanup()
-        if self._socket is not None:
-            self._socket.close()
+        for transport in self._transports:
+            # Closing politely, TLS would wait for the peer's word.
+            if isinstance(transport, asyncio.WriteTransport):
+                transport.abort()
+        await asyncio.sleep(0)
         if self._scratch is not None:
             self._scratch.cleanup()
-        self._accepting = self._runner = self._socket = self._scratch = None
+        self._runner = self._socket = self._scratch = None
 
     def _tls_context(self) -> ssl.SSLContext:
         folder = self._state_dir
@@ -113,36 +121,44 @@ class AdministrationServer:
         context.load_cert_chain(files.certificate, files.key)
         return context
 
-    async def _accept(self, listener: socket.socket, tls: ssl.SSLContext) -> None:
-        loop = asyncio.get_running_loop()
-        while True:
-            try:
-                client, _ = await loop.sock_accept(listener)
-            except OSError as error:
-                # Out of file descriptors, most likely: the others are still served.
-                _log.warning("a connection could not be accepted: %s", error)
-                await asyncio.sleep(0.5)
-                continue
-            arrival = asyncio.create_task(self._arrive(client, tls))
-            self._arrivals.add(arrival)
-            arrival.add_done_callback(self._arrivals.discard)
+    def _listen(self, listener: socket.socket, tls: ssl.SSLContext) -> None:
+        if self._socket is listener:
+            asyncio.get_running_loop().add_reader(listener, self._accept, listener, tls)
 
-    async def _arrive(self, client: socket.socket, tls: ssl.SSLContext) -> None:
-        """Look at the first byte, then hand the socket to the HTTP server, inside TLS or not."""
+    def _accept(self, listener: socket.socket, tls: ssl.SSLContext) -> None:
+        try:
+            client, _ = listener.accept()
+        except OSError as error:
+            # The peer has gone again, or the file descriptors have run out, which a pause may mend.
+            _log.warning("a connection could not be accepted: %s", error)
+            loop = asyncio.get_running_loop()
+            loop.remove_reader(listener)
+            loop.call_later(_ACCEPT_PAUSE_SECONDS, self._listen, listener, tls)
+            return
+        arrival = asyncio.create_task(self._arrive(client, tls))
+        self._arrivals.add(arrival)
+        arrival.add_done_callback(lambda task: self._arrived(task, client))
+
+    def _arrived(self, arrival: asyncio.Task[bool], client: socket.socket) -> None:
+        self._arrivals.discard(arrival)
+        if arrival.cancelled() or not arrival.result():
+            client.close()
+
+    async def _arrive(self, client: socket.socket, tls: ssl.SSLContext) -> bool:
+        """Look at the first byte, then hand the socket to the HTTP server, inside TLS or not; whether that was done."""
         try:
             async with asyncio.timeout(_FIRST_BYTE_SECONDS):
                 first = await _first_byte(client)
             if not first or self._runner is None or self._runner.server is None:
-                client.close()
-                return
+                return False
             context = tls if first == _TLS_HANDSHAKE else None
-            await asyncio.get_running_loop().connect_accepted_socket(self._runner.server, client, ssl=context)
+            loop = asyncio.get_running_loop()
+            transport, _ = await loop.connect_accepted_socket(self._runner.server, client, ssl=context)
+            self._transports.add(transport)
         except (OSError, TimeoutError) as error:
             _log.info("a connection ended before its first request: %s", error or type(error).__name__)
-            client.close()
-        except asyncio.CancelledError:
-            client.close()
-            raise
+            return False
+        return True
 
     async def _handle(self, request: web.Request) -> web.Response:
         try:
