@@ -16,7 +16,7 @@ from devhost.triggers.service_bus_binding import TRIGGER, Entity, ServiceBusBind
 from devhost.triggers.service_bus_client import AzureReceiverFactory
 from devhost.triggers.service_bus_connection import Connection
 from devhost.triggers.service_bus_dispatch import Dispatcher
-from devhost.triggers.service_bus_link import LinkState
+from devhost.triggers.service_bus_link import LinkState, NamespaceState
 from devhost.triggers.service_bus_options import ServiceBusOptions
 from devhost.triggers.service_bus_pump import BatchPump, Pump, SinglePump
 from devhost.triggers.service_bus_receiver import ReceiverFactory
@@ -83,6 +83,25 @@ def build_service_bus_triggers(
     problem: a value of that section, a setting that is missing or malformed, an entity that is not fully named.
     """
     options = ServiceBusOptions.from_host_json(host_options)
+    connect = connect or _connect
+    namespaces: dict[str, NamespaceState] = {}
+    built: list[Trigger] = []
+    for function, binding in _read_all(functions, settings, options):
+        address = binding.connection.address
+        namespace = namespaces.setdefault(address, NamespaceState(address))
+        _warn(function, binding)
+        stop = StopSignal()
+        factory = connect(binding.connection, binding.entity, options.prefetch_count)
+        dispatcher = Dispatcher(function, binding, options, invoke, clock)
+        state = LinkState(function.name, str(binding.entity), namespace)
+        pump = _pump(binding, factory, dispatcher, options, state, clock, stop)
+        built.append(ServiceBusTrigger(function.name, factory, pump, stop))
+    return built
+
+
+def _read_all(
+    functions: Sequence[FunctionMetadata], settings: Mapping[str, str], options: ServiceBusOptions
+) -> list[tuple[FunctionMetadata, ServiceBusBinding]]:
     bindings: list[tuple[FunctionMetadata, ServiceBusBinding]] = []
     problems: list[str] = []
     for function in functions:
@@ -95,30 +114,22 @@ def build_service_bus_triggers(
             problems.append(str(refused))
     if problems:
         raise StartError("\n".join(problems))
-    connect = connect or _connect
-    return [_build(function, binding, options, invoke, clock, connect) for function, binding in bindings]
+    return bindings
 
 
-def _build(
-    function: FunctionMetadata,
+def _pump(
     binding: ServiceBusBinding,
+    factory: ReceiverFactory,
+    dispatcher: Dispatcher,
     options: ServiceBusOptions,
-    invoke: Invoke,
+    state: LinkState,
     clock: Clock,
-    connect: Connect,
-) -> ServiceBusTrigger:
-    _warn(function, binding)
-    stop = StopSignal()
-    factory = connect(binding.connection, binding.entity, options.prefetch_count)
-    dispatcher = Dispatcher(function, binding, options, invoke, clock)
-    state = LinkState(f"{function.name} from {binding.entity} at {binding.connection.address}")
-    pump: Pump
+    stop: StopSignal,
+) -> Pump:
     if binding.sessions:
-        pump = SessionPump(factory, dispatcher, options, state, clock, stop, many=binding.many)
-    else:
-        kind = BatchPump if binding.many else SinglePump
-        pump = kind(factory, dispatcher, options, state, clock, stop)
-    return ServiceBusTrigger(function.name, factory, pump, stop)
+        return SessionPump(factory, dispatcher, options, state, clock, stop, many=binding.many)
+    kind = BatchPump if binding.many else SinglePump
+    return kind(factory, dispatcher, options, state, clock, stop)
 
 
 def _connect(connection: Connection, entity: Entity, prefetch_count: int) -> ReceiverFactory:

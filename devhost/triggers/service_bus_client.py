@@ -5,14 +5,14 @@ The client's own retries are off: the triggers retry, on the host's clock, and r
 
 import asyncio
 import contextlib
-import json
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+import logging
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextvars import ContextVar
+from datetime import datetime, timedelta
 from typing import Any, Final
 
-from azure.servicebus import NEXT_AVAILABLE_SESSION, ServiceBusReceivedMessage, ServiceBusSubQueue
+from azure.servicebus import NEXT_AVAILABLE_SESSION, ServiceBusSubQueue
 from azure.servicebus.aio import ServiceBusClient, ServiceBusReceiver
-from azure.servicebus.amqp import AmqpMessageBodyType
 from azure.servicebus.exceptions import (
     MessageLockLostError,
     MessageNotFoundError,
@@ -27,13 +27,15 @@ from azure.servicebus.exceptions import (
 
 from devhost.triggers.service_bus_binding import Entity
 from devhost.triggers.service_bus_connection import Connection, Identity
+from devhost.triggers.service_bus_decoding import received_message
 from devhost.triggers.service_bus_receiver import EntityUnavailable, LockLost, ReceivedMessage, Receiver, ReceiverError
 
 _OPEN_SECONDS: Final = 30.0
 _RENEW_SECONDS: Final = 10.0
 _CLOSE_SECONDS: Final = 5.0
 _GRACE_SECONDS: Final = 0.02
-_VIA_PARTITION_KEY: Final = b"x-opt-via-partition-key"
+#: True where the client works for a trigger, and in what it starts there. The app's own clients log as ever.
+_REPORTED: Final = ContextVar("reported_by_the_trigger", default=False)
 _LOST: Final = (MessageLockLostError, SessionLockLostError, MessageNotFoundError)
 _UNAVAILABLE: Final = (
     MessagingEntityNotFoundError,
@@ -47,6 +49,7 @@ class AzureReceiverFactory:
     """Receivers for `entity` of the namespace behind `connection`."""
 
     def __init__(self, connection: Connection, entity: Entity, *, prefetch_count: int = 0) -> None:
+        _quieten_client()
         self._entity = entity
         self._prefetch_count = prefetch_count
         self._credential: Any = None
@@ -110,7 +113,7 @@ class AzureReceiver:
     def __init__(self, receiver: ServiceBusReceiver) -> None:
         self._receiver = receiver
         self._turn = asyncio.Lock()
-        self._yielding: asyncio.Task[list[ServiceBusReceivedMessage]] | None = None
+        self._yielding: asyncio.Task[list[ReceivedMessage]] | None = None
 
     @property
     def session_id(self) -> str | None:
@@ -133,19 +136,14 @@ class AzureReceiver:
     async def receive(self, max_messages: int, wait: timedelta) -> Sequence[ReceivedMessage]:
         """Up to `max_messages`, waiting up to `wait` for the first; empty also when it gave way."""
         async with self._turn:
-            receiving = asyncio.create_task(
-                self._receiver.receive_messages(max_messages, max_wait_time=wait.total_seconds())
-            )
+            receiving = asyncio.create_task(self._take(max_messages, wait))
             self._yielding = receiving if max_messages == 1 else None
             try:
                 await asyncio.wait((receiving,))
             finally:
                 self._yielding = None
                 receiving.cancel()
-            if receiving.cancelled():
-                return ()
-            with _translated():
-                return [received_message(message) for message in receiving.result()]
+            return () if receiving.cancelled() else receiving.result()
 
     async def complete(self, message: ReceivedMessage) -> None:
         """Remove the message."""
@@ -166,6 +164,11 @@ class AzureReceiver:
     async def close(self) -> None:
         """Disconnect."""
         await _close(self._receiver)
+
+    async def _take(self, max_messages: int, wait: timedelta) -> list[ReceivedMessage]:
+        with _translated():
+            taken = await self._receiver.receive_messages(max_messages, max_wait_time=wait.total_seconds())
+            return [received_message(message) for message in taken]
 
     async def _soon[T](self, work: Callable[[], Awaitable[T]]) -> T:
         receiving = self._yielding
@@ -188,8 +191,27 @@ class AzureReceiver:
                     receiving_still.clear()
 
 
+class _ReportedElsewhere(logging.Filter):
+    """Drops what the client logs of troubles that the triggers report themselves; `--verbose` shows it."""
+
+    def filter(self, _record: logging.LogRecord) -> bool:
+        """Whether the record is to be logged."""
+        return not _REPORTED.get() or logging.getLogger().isEnabledFor(logging.DEBUG)
+
+
+_FILTER: Final = _ReportedElsewhere()
+
+
+def _quieten_client() -> None:
+    """Filter the client's loggers, each by itself: a filter on their common parent sees nothing of theirs."""
+    for name, logger in list(logging.root.manager.loggerDict.items()):
+        if name.startswith("azure.servicebus") and isinstance(logger, logging.Logger):
+            logger.addFilter(_FILTER)
+
+
 @contextlib.contextmanager
 def _translated() -> Iterator[None]:
+    token = _REPORTED.set(True)
     try:
         yield
     except _LOST as lost:
@@ -199,6 +221,8 @@ def _translated() -> Iterator[None]:
     except Exception as failed:
         # Beyond its own errors the client raises whatever its state happens to be when a connection dies under it.
         raise ReceiverError(_line(failed)) from failed
+    finally:
+        _REPORTED.reset(token)
 
 
 def _line(error: Exception) -> str:
@@ -208,79 +232,6 @@ def _line(error: Exception) -> str:
 
 
 async def _close(closable: Any) -> None:
-    with contextlib.suppress(Exception):
+    with contextlib.suppress(ReceiverError), _translated():
         async with asyncio.timeout(_CLOSE_SECONDS):
             await closable.close()
-
-
-def received_message(message: ServiceBusReceivedMessage) -> ReceivedMessage:
-    """The client's message as the triggers' own value."""
-    return ReceivedMessage(
-        body=_body(message),
-        lock_token=str(message.lock_token or ""),
-        sequence_number=message.sequence_number or 0,
-        delivery_count=(message.delivery_count or 0) + 1,
-        enqueued_time=message.enqueued_time_utc or datetime.min.replace(tzinfo=UTC),
-        expires_at=_expires_at(message),
-        locked_until=message.locked_until_utc,
-        message_id=_text(message.message_id) or "",
-        session_id=_text(message.session_id),
-        correlation_id=_text(message.correlation_id),
-        subject=_text(message.subject),
-        content_type=_text(message.content_type),
-        to=_text(message.to),
-        reply_to=_text(message.reply_to),
-        reply_to_session_id=_text(message.reply_to_session_id),
-        partition_key=_text(message.partition_key),
-        transaction_partition_key=_text((message.raw_amqp_message.annotations or {}).get(_VIA_PARTITION_KEY)),
-        dead_letter_source=_text(message.dead_letter_source),
-        application_properties=_properties(message.application_properties or {}),
-        handle=message,
-    )
-
-
-def _body(message: ServiceBusReceivedMessage) -> bytes:
-    body: Any = message.body
-    if message.body_type == AmqpMessageBodyType.DATA:
-        return b"".join(body)
-    if message.body_type == AmqpMessageBodyType.SEQUENCE:
-        return json.dumps(_plain(list(body)), default=str).encode()
-    if body is None or isinstance(body, bytes):
-        return body or b""
-    return body.encode() if isinstance(body, str) else json.dumps(_plain(body), default=str).encode()
-
-
-def _plain(value: Any) -> Any:
-    """An AMQP value or sequence with its bytes, keys included, as texts."""
-    if isinstance(value, Mapping):
-        return {str(_plain(key)): _plain(each) for key, each in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(each) for each in value]
-    return _text(value) if isinstance(value, bytes) else value
-
-
-def _expires_at(message: ServiceBusReceivedMessage) -> datetime | None:
-    try:
-        return message.expires_at_utc
-    except OverflowError:
-        return None
-
-
-def _properties(raw: Mapping[Any, Any]) -> dict[str, Any]:
-    """Names and texts arrive as bytes, as binary values do: what is UTF-8 becomes text."""
-    return {_text(key) or "": _value(value) for key, value in raw.items()}
-
-
-def _value(value: Any) -> Any:
-    if not isinstance(value, bytes):
-        return value
-    try:
-        return value.decode("utf-8")
-    except UnicodeDecodeError:
-        return value
-
-
-def _text(value: Any) -> str | None:
-    if value is None:
-        return None
-    return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)

@@ -183,8 +183,8 @@ async def test_a_lost_connection_is_opened_again_and_nothing_is_lost(caplog: pyt
         await eventually(lambda: entity.completed == [1])
     assert entity.opened == 3
     assert [message for message in caplog.messages if "receiving" in message] == [
-        "not receiving: f from q at localhost:5672: connection reset (trying again)",
-        "receiving again: f from q at localhost:5672",
+        "not receiving from the namespace at localhost:5672: connection reset (trying again)",
+        "receiving again from the namespace at localhost:5672",
     ]
 
 

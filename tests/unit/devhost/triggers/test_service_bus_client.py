@@ -10,8 +10,9 @@ import pytest
 from azure.servicebus import ServiceBusReceivedMessage
 
 from devhost.triggers.service_bus_binding import Entity
-from devhost.triggers.service_bus_client import AzureReceiverFactory, received_message
+from devhost.triggers.service_bus_client import AzureReceiverFactory
 from devhost.triggers.service_bus_connection import ConnectionString, Identity
+from devhost.triggers.service_bus_decoding import received_message
 from devhost.triggers.service_bus_receiver import ReceivedMessage
 
 ENQUEUED = datetime(2026, 1, 2, 3, 4, 5, 678000, tzinfo=UTC)
