@@ -2,6 +2,8 @@
 VENV := .venv
 PY := $(VENV)/bin/python
 READY := $(VENV)/.ready
+# Four processes on two cores: most of a test's time is spent waiting for clients that poll.
+PYTEST := $(PY) -m pytest -n 4 --dist loadscope
 TOPIC ?=
 export PYTHON
 
@@ -22,13 +24,13 @@ run: $(READY) ## keep the local host up and print three calls to try
 	@$(PY) -m scripts.run
 
 test: $(READY) ## run every test
-	@$(PY) -m pytest
+	@$(PYTEST)
 
 verify: $(READY) ## format, lint, types, architecture and all tests: what CI runs
 	$(PY) -m ruff format --check .
 	$(PY) -m ruff check .
 	$(PY) -m mypy
-	$(PY) -m pytest
+	$(PYTEST)
 
 format: $(READY) ## format and fix what can be fixed
 	$(PY) -m ruff format .
