@@ -141,9 +141,16 @@ class Engine:
         if self.failure is not None:
             return False
         self._formats.feed(data)
-        if self._formats.broken is not None:
-            self._refuse(self._formats.broken, "a frame cannot be read")
-            return True
+        broken = self._formats.broken
+        if broken is not None:
+            # What came with the frame is given up: nothing of it has been answered.
+            self.failure = "a frame cannot be read"
+        taken = self._push(data)
+        if broken is not None:
+            self.close(broken, self.failure)
+        return taken
+
+    def _push(self, data: bytes) -> bool:
         view, at, size = memoryview(data), 0, len(data)
         while at < size and not self._freed:
             room = pn_transport_capacity(self._pointer)
@@ -236,7 +243,8 @@ class Engine:
         self._dispatching = True
         while not self._freed and (event := pn_collector_peek(self._collector)):
             handler = self._handlers.get(pn_event_type(event))
-            if handler is not None:
+            # A peer that is being refused has nothing more to say.
+            if handler is not None and self.failure is None:
                 self._guarded(handler, event)
             if not self._freed:
                 pn_collector_pop(self._collector)

@@ -1,9 +1,11 @@
-"""Requests about messages: peek, schedule, cancel, receive deferred ones, renew locks, settle.
+"""Requests about messages: peek, schedule, cancel, receive deferred ones, renew locks, settle,
+delete a batch.
 
 Source: "AMQP 1.0 in Azure Service Bus: request-response-based operations".
 """
 
 from collections.abc import Mapping
+from datetime import datetime
 
 from devhost.amqp.conditions import AmqpError
 from devhost.amqp.messages import encode_delivery, parse, scalar
@@ -15,6 +17,8 @@ from devhost.broker.model import Message, ReceiveMode
 #: Bounds one response; a client asks again from where it ended.
 _PEEK_MESSAGES = 250
 _PEEK_BYTES = 1024 * 1024
+#: The service's for one request.
+_DELETE_MESSAGES = 4000
 _SETTLE_FIRST = 0
 
 
@@ -94,6 +98,15 @@ async def _update_disposition(request: Request) -> Reply:
     return Reply()
 
 
+async def _delete(request: Request) -> Reply:
+    before = request.body.get("enqueued-time-utc")
+    if before is not None and not isinstance(before, datetime):
+        raise AmqpError(ARGUMENT_ERROR, "the request's 'enqueued-time-utc' must be a timestamp")
+    count = max(1, min(request.number("message-count", 1), _DELETE_MESSAGES))
+    deleted = await request.broker.delete_messages(request.entity, max_messages=count, enqueued_before=before)
+    return Reply(body={"message-count": deleted}) if deleted else Reply(204, None, "No messages")
+
+
 MESSAGE_OPERATIONS: Mapping[str, Operation] = {
     "com.microsoft:renew-lock": _renew_lock,
     "com.microsoft:peek-message": _peek,
@@ -101,4 +114,5 @@ MESSAGE_OPERATIONS: Mapping[str, Operation] = {
     "com.microsoft:cancel-scheduled-message": _cancel_scheduled,
     "com.microsoft:receive-by-sequence-number": _receive_deferred,
     "com.microsoft:update-disposition": _update_disposition,
+    "com.microsoft:batch-delete-messages": _delete,
 }

@@ -4,6 +4,7 @@ Source: "AMQP 1.0 in Azure Service Bus: request-response-based operations".
 """
 
 from collections.abc import Mapping
+from datetime import MAXYEAR, datetime
 
 from devhost.amqp.conditions import AmqpError
 from devhost.amqp.operations import ARGUMENT_ERROR, Operation, Reply, Request
@@ -35,7 +36,10 @@ async def _set_state(request: Request) -> Reply:
 
 async def _list(request: Request) -> Reply:
     skip, top = max(0, request.number("skip", 0)), max(0, request.number("top", 100))
-    names = (await request.broker.sessions(request.entity))[skip : skip + top]
+    after = request.body.get("last-updated-time")
+    # The last instant there is asks for the sessions with messages, not for those with a state newer than that.
+    since = after if isinstance(after, datetime) and after.year < MAXYEAR else None
+    names = (await request.broker.sessions(request.entity, state_updated_after=since))[skip : skip + top]
     if not names:
         return Reply(204, None, "No sessions")
     return Reply(body={"skip": skip + len(names), "sessions-ids": Array("string", names)})

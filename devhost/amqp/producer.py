@@ -28,7 +28,7 @@ class ProducerLink:
 
     def start(self) -> None:
         """Answer the attach and let the client send."""
-        limit = self._connection.limits.max_message_bytes
+        limit = min(self._connection.limits.max_message_bytes, self._broker.max_message_size(self._entity))
         self._link.handler = self
         self._link.open({"com.microsoft:max-message-batch-size": limit}, max_message_size=limit)
         self._link.add_credit(self._connection.limits.link_credit)

@@ -72,7 +72,7 @@ async def apply_outcome(
     if outcome.kind is OutcomeKind.ACCEPTED:
         await _complete(broker, Held(entity, token, session))
     elif outcome.kind is OutcomeKind.RELEASED:
-        await broker.abandon(entity, token, session=session)
+        await broker.release(entity, token, session=session)
     elif outcome.kind is OutcomeKind.MODIFIED:
         settle = _defer if outcome.undeliverable_here else _abandon
         await settle(broker, Held(entity, token, session, properties))

@@ -53,8 +53,9 @@ def to_milliseconds(when: datetime) -> int:
 
 
 def from_milliseconds(value: int) -> datetime:
-    """The instant of an AMQP timestamp; `CodecError` outside the years 1 to 9999."""
+    """The instant of an AMQP timestamp; one before the year 1 or after 9999 is the nearest there is."""
     try:
         return EPOCH + timedelta(milliseconds=value)
-    except OverflowError as error:
-        raise CodecError(f"a timestamp of {value} ms is outside the calendar") from error
+    except OverflowError:
+        # Clients write "no limit" as an instant just past the calendar's end.
+        return datetime.max.replace(tzinfo=UTC) if value > 0 else datetime.min.replace(tzinfo=UTC)

@@ -275,6 +275,13 @@ class Bus:
         made = self._client.get_subscription_receiver(entity, subscription, keep_alive=0, **options)
         return self._wrapped(made)
 
+    async def sessions(self, queue: str, **options: Any) -> list[str]:
+        """The ids of a queue's sessions."""
+        listing = self._client.list_queue_sessions(queue, **options)
+        if self._blocking:
+            return await asyncio.to_thread(list, listing)
+        return [session async for session in listing]
+
     async def close(self) -> None:
         """Close everything, and wait for it."""
         for lane in [lane for kept in self._idle.values() for lane in kept]:

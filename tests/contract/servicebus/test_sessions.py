@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -191,3 +191,15 @@ async def test_the_dead_letters_of_an_entity_with_sessions_need_none(namespace: 
         await receiver.dead_letter_message(await receive_one(receiver), reason="r")
     async with bus.open(bus.receiver(queue, sub_queue="deadletter")) as dead:
         assert (await receive_one(dead)).session_id == "a"
+
+
+@with_both_clients
+async def test_sessions_are_listed_with_their_messages_or_by_when_their_state_was_set(
+    namespace: Namespace, bus: Bus
+) -> None:
+    async with holding(namespace, bus, "b", "b", "a") as (queue, receiver):
+        assert await bus.sessions(queue) == ["a", "b"]
+        before = datetime.now(UTC) - timedelta(days=1)
+        assert await bus.sessions(queue, state_updated_after=before) == []
+        await receiver.session.set_state(b"state")
+        assert await bus.sessions(queue, state_updated_after=before) == ["b"]
