@@ -5,7 +5,7 @@ READY := $(VENV)/.ready
 # Four processes on two cores: most of a test's time is spent waiting for clients that poll.
 PYTEST := $(PY) -m pytest -n 4 --dist loadscope
 TOPIC ?=
-export PYTHON
+export PYTHON TOPIC
 
 .DEFAULT_GOAL := help
 .PHONY: help demo run test verify lint format types bench lock topology clean
@@ -18,7 +18,7 @@ $(READY): requirements-dev.txt .python-version scripts/bootstrap.sh
 	@touch $@
 
 demo: $(READY) ## run the content pipeline once on this machine (TOPIC="..." to choose the topic)
-	@$(PY) -m scripts.demo $(if $(TOPIC),--topic "$(TOPIC)")
+	@$(PY) -m scripts.demo $${TOPIC:+--topic "$$TOPIC"}
 
 run: $(READY) ## keep the local host up and print three calls to try
 	@$(PY) -m scripts.run

@@ -20,7 +20,7 @@ from shared.contracts import AgentInput, AgentResult, AgentTask, ErrorInfo, Usag
 from shared.errors import AgentTimedOut, InvalidMessage, RetryableError
 from shared.resources import Resources
 from shared.retry import next_delay
-from shared.state.decisions import Busy, Claimed, ClaimRequest, Finished, NotWanted
+from shared.state.decisions import Busy, Claimed, ClaimRequest, Finished, Foreign, NotWanted
 from shared.state.documents import Attempt, StepDocument
 from shared.status import StepStatus
 
@@ -105,6 +105,8 @@ class AgentRunner:
                 return Answered(result, from_record=True)
             case Busy(lease_until):
                 return Held(lease_until)
+            case Foreign(reason):
+                raise InvalidMessage(f"step {task.step_id} of run {task.task_id} cannot be run: {reason}")
             case NotWanted(reason):
                 return Unwanted(reason)
             case Claimed(step) if len(step.attempts) >= spec.retry.attempts:

@@ -57,12 +57,19 @@ class Busy:
 
 @dataclass(frozen=True, slots=True)
 class NotWanted:
-    """The step's run is over, or unknown, so that nobody waits for it."""
+    """The step's run is over, so that nobody waits for it."""
 
     reason: str
 
 
-type ClaimDecision = Claimed | Finished | Busy | NotWanted
+@dataclass(frozen=True, slots=True)
+class Foreign:
+    """What is recorded contradicts the task: its run is unknown, or its step is another agent's."""
+
+    reason: str
+
+
+type ClaimDecision = Claimed | Finished | Busy | NotWanted | Foreign
 
 
 def decide_claim(run: RunDocument | None, step: StepDocument | None, request: ClaimRequest) -> ClaimDecision:
@@ -72,11 +79,11 @@ def decide_claim(run: RunDocument | None, step: StepDocument | None, request: Cl
     takes its process down with it is not begun again for ever.
     """
     if step is not None and step.agent != request.agent:
-        return NotWanted(f"it is a step of {step.agent}")
+        return Foreign(f"it is a step of {step.agent}")
     if step is not None and step.result is not None and step_is_over(step.status):
         return Finished(step.result)
     if run is None:
-        return NotWanted(f"no run {request.task_id} is known")
+        return Foreign(f"no run {request.task_id} is known")
     if run_is_over(run.status):
         return NotWanted(f"its run is {run.status.value}")
     if step is not None and step.status is StepStatus.RUNNING and step.lease_until > request.now:

@@ -143,7 +143,7 @@ class SqliteState:
 
 
 def _open(path: Path) -> sqlite3.Connection:
-    path.parent.mkdir(parents=True, exist_ok=True)
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     db = sqlite3.connect(path, timeout=10, isolation_level=None)
     try:
         _prepare(db, path)

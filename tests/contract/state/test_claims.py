@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from shared.contracts import AgentResult
-from shared.state.decisions import Busy, Claimed, ClaimRequest, Finished, NotWanted
+from shared.state.decisions import Busy, Claimed, ClaimRequest, Finished, Foreign, NotWanted
 from shared.state.documents import StepDocument
 from shared.state.store import StateStore
 from shared.status import RunStatus, StepStatus, run_is_over
@@ -135,9 +135,9 @@ async def test_a_step_of_a_run_that_is_over_is_not_wanted(store: StateStore, sta
     assert await steps(store) == ()
 
 
-async def test_a_step_of_an_unknown_run_is_not_wanted_and_leaves_nothing_behind(store: StateStore) -> None:
+async def test_a_step_of_an_unknown_run_is_foreign_and_leaves_nothing_behind(store: StateStore) -> None:
     decision = await store.claim_step(a_claim(task_id="nothing"))
-    assert isinstance(decision, NotWanted)
+    assert isinstance(decision, Foreign)
     assert "nothing" in decision.reason
     assert await store.read_run("nothing") is None
 
@@ -146,9 +146,9 @@ async def test_another_agents_message_does_not_get_a_step_nor_its_answer(running
     await claimed(running, a_claim("writer"))
     other = a_claim("writer", owner="second", at=9999)
     foreign = replace(other, agent="research")
-    assert isinstance(await running.claim_step(foreign), NotWanted)
+    assert isinstance(await running.claim_step(foreign), Foreign)
     await running.record_step("run-1", "writer", owner="first", result=a_result("secret"), now=after(1))
-    assert isinstance(await running.claim_step(foreign), NotWanted)
+    assert isinstance(await running.claim_step(foreign), Foreign)
 
 
 async def test_a_lost_claim_is_taken_over_the_moment_its_lease_ends(running: StateStore) -> None:

@@ -375,8 +375,9 @@ async def test_a_step_of_a_run_that_is_over_is_not_run(world: World, status: Run
     assert world.model.requests == []
 
 
-async def test_a_step_of_an_unknown_run_is_not_run(world: World) -> None:
-    assert isinstance(await run(world, given=task(task_id="nothing")), Unwanted)
+async def test_a_step_of_an_unknown_run_is_refused_so_that_its_message_is_dead_lettered(world: World) -> None:
+    with pytest.raises(InvalidMessage, match="no run nothing is known"):
+        await run(world, given=task(task_id="nothing"))
     assert world.model.requests == []
 
 
