@@ -13,6 +13,7 @@ from agents.spec import AgentSpec
 from shared.contracts import AgentInput, AgentResult, AgentTask, Usage
 from shared.errors import (
     ClaimLost,
+    InvalidMessage,
     ModelAnswerInvalid,
     ModelRateLimited,
     ModelRefused,
