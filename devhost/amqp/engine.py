@@ -50,7 +50,7 @@ from cproton import (
     pn_transport_set_server,
     pn_transport_unbind,
 )
-from proton import Condition, Connection, Link, ProtonException, Session, Transport
+from proton import Condition, Connection, Endpoint, Link, ProtonException, Session, Transport
 
 from devhost.amqp.conditions import DECODE_ERROR, RESOURCE_LIMIT_EXCEEDED
 from devhost.amqp.engine_links import EngineLink, IncomingLink, OutgoingLink, Pointer
@@ -167,6 +167,9 @@ class Engine:
         """The peer closed its side."""
         pn_transport_close_tail(self._pointer)
         self._dispatch()
+        if self.failure is None and not self._connection.state & Endpoint.REMOTE_CLOSED:
+            # Proton keeps quiet about half a frame.
+            self.failure = "the peer left in the middle of a frame"
 
     def output(self) -> bytes:
         """What is to be written now."""

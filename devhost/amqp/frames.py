@@ -17,7 +17,7 @@ from devhost.amqp.values import CodecError, Described
 _PROTOCOL_HEADER = 8
 _FRAME_HEADER = struct.Struct(">IBB")
 _MAX_FRAME = 1024 * 1024
-_ATTACH, _TRANSFER, _DETACH, _END = 0x12, 0x14, 0x16, 0x17
+_OPEN, _ATTACH, _TRANSFER, _DETACH, _END, _CLOSE = 0x10, 0x12, 0x14, 0x16, 0x17, 0x18
 _ATTACH_START = bytes((0x00, 0x53, _ATTACH))
 #: Enough of a transfer frame to hold the fields before the payload: a delivery tag has at most 32 bytes.
 _TRANSFER_HEAD = 128
@@ -112,6 +112,9 @@ class TransferFormats:
                 for known_channel, known_handle in list(self._by_handle):
                     if known_channel == channel:
                         self._drop(channel, known_handle)
+            elif not _OPEN <= code <= _CLOSE:
+                # Proton would take nothing more, and say nothing.
+                self.broken = DECODE_ERROR
         except (CodecError, IndexError):
             self.broken = DECODE_ERROR
 

@@ -162,6 +162,7 @@ _BAD_FRAMES = {
     "an offset beyond the frame": (struct.pack(">IBBH", 8, 200, 0, 0), _FRAMING, "malformed frame"),
     "a list cut off": (frame(b"\x00\x53\x12\xc0\xff\x03\xa1\x01s"), "amqp:decode-error", "cannot be read"),
     "half a performative": (frame(b"\x00\x53"), "amqp:decode-error", "cannot be read"),
+    "an unknown performative": (performative(0x99), "amqp:decode-error", "cannot be read"),
     "a session too many": (begin_frame(channel=5000), _FRAMING, "channel 5000"),
     "a channel without session": (performative(Code.END, channel=5), "amqp:not-allowed", "no such channel: 5"),
     "a transfer without link": (transfer(message(b"m"), handle=7), "amqp:invalid-field", "no such handle: 7"),
