@@ -7,9 +7,9 @@ anew. Source: "AMQP 1.0 in Azure Service Bus" protocol guide (message mapping).
 
 import struct
 from collections.abc import Mapping
-from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
+from typing import cast
 from uuid import UUID, uuid4
 
 from devhost.amqp import sections
@@ -36,7 +36,7 @@ _OWNED = frozenset(
     )
 )
 _UINT_MAX = 2**32 - 1
-_SCALARS = (str, int, float, bool, bytes, datetime, UUID, Decimal, type(None))
+_SCALARS = frozenset((str, int, float, bool, bytes, datetime, UUID, Decimal, type(None)))
 
 
 def parse(payload: bytes) -> Message:
@@ -73,11 +73,6 @@ def parse_batch(payload: bytes) -> list[Message]:
     return messages
 
 
-def with_schedule(message: Message, when: datetime | None) -> Message:
-    """The same message with its enqueue time set, when it carries none itself."""
-    return message if message.scheduled_enqueue_time else replace(message, scheduled_enqueue_time=when)
-
-
 def application_properties(raw: bytes) -> dict[str, Scalar]:
     """An encoded map as application properties. Raises `CodecError` for a value that is not a simple type."""
     return {str(key): scalar(key, value) for key, value, _ in sections.map_entries(raw)}
@@ -85,10 +80,10 @@ def application_properties(raw: bytes) -> dict[str, Scalar]:
 
 def scalar(key: object, value: object) -> Scalar:
     """`value` as the broker keeps it. Raises `CodecError` when it is not a simple type."""
+    if type(value) in _SCALARS:
+        return cast(Scalar, value)
     if isinstance(value, Symbol):
         return str(value)
-    if isinstance(value, _SCALARS):
-        return value
     raise CodecError(f"the application property {key!s} is of a type that is not supported")
 
 
@@ -98,7 +93,7 @@ def _fields(raw: bytes, count: int) -> list[object]:
 
 
 def _text(value: object) -> str | None:
-    return str(value) if isinstance(value, str) else None
+    return None if value is None or not isinstance(value, str) else str(value)
 
 
 def _identifier(value: object) -> str | None:

@@ -4,7 +4,7 @@ A message is a run of described values in a fixed order: header, delivery annota
 application properties, body, footer. Source: OASIS AMQP 1.0, part 3.2.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import IntEnum
 
@@ -27,7 +27,8 @@ class Section(IntEnum):
     FOOTER = 0x78
 
 
-_SYMBOLIC = {
+#: Sections by their numeric and symbolic descriptors.
+_CODES: Mapping[int | str, Section] = {section.value: section for section in Section} | {
     "amqp:header:list": Section.HEADER,
     "amqp:delivery-annotations:map": Section.DELIVERY_ANNOTATIONS,
     "amqp:message-annotations:map": Section.MESSAGE_ANNOTATIONS,
@@ -66,13 +67,13 @@ def split(payload: bytes) -> Sections:
             found.application_properties = payload[value:end]
         elif code is not Section.DELIVERY_ANNOTATIONS:
             found.body = payload[start:]
-            _check_tail(payload, start)
+            _check_tail(payload, end)
             break
     return found
 
 
-def _check_tail(payload: bytes, start: int) -> None:
-    for code, _, _, _ in walk(payload, start):
+def _check_tail(payload: bytes, at: int) -> None:
+    for code, _, _, _ in walk(payload, at):
         if code < Section.DATA:
             raise CodecError("a section comes after the body")
 
@@ -96,11 +97,10 @@ def _descriptor(payload: bytes, at: int) -> tuple[Section, int]:
         if payload[at] != 0:
             raise CodecError("a message section must be a described value")
         number, after = decode(payload, at + 1)
-    if isinstance(number, Symbol):
-        number = _SYMBOLIC.get(number)
-    if not isinstance(number, int) or number not in Section:
+    code = _CODES.get(number) if isinstance(number, int | Symbol) else None
+    if code is None:
         raise CodecError(f"{number!r} is not a message section")
-    return Section(number), after
+    return code, after
 
 
 def describe(code: Section, value: bytes) -> bytes:
@@ -114,10 +114,7 @@ def map_entries(raw: bytes) -> Iterator[tuple[object, object, bytes]]:
         return
     if raw[0] not in (0xC1, 0xD1):
         raise CodecError("this section must be a map")
-    try:
-        count, at, _ = compound_bounds(raw, 1, wide=raw[0] == 0xD1)
-    except IndexError as error:
-        raise CodecError("a map is cut off") from error
+    count, at, _ = compound_bounds(raw, 1, wide=raw[0] == 0xD1)
     for _ in range(count // 2):
         key, middle = decode(raw, at)
         value, end = decode(raw, middle)
