@@ -180,7 +180,9 @@ def test_a_decimal_is_written_digit_for_digit() -> None:
     assert decode(encode(Decimal("12345678901234567890.10")))[0] == "12345678901234567890.10"
 
 
-@pytest.mark.parametrize("value", [object(), {1, 2}, 2**64, Typed("ubyte", 256), timedelta(1)], ids=repr)
+@pytest.mark.parametrize(
+    "value", [object(), {1, 2}, 2**64, Typed("ubyte", 256), timedelta(1)], ids=lambda value: type(value).__name__
+)
 def test_what_amqp_cannot_say_is_refused(value: object) -> None:
     with pytest.raises(CodecError):
         encode(value)

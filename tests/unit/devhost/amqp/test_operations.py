@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 
@@ -123,7 +123,7 @@ async def test_tokens_may_be_written_as_text(broker: Broker) -> None:
 @pytest.mark.parametrize(
     ("operation", "body"),
     [
-        ("update-disposition", {"disposition_status": "eaten", "lock_tokens": [uuid4()]}),
+        ("update-disposition", {"disposition_status": "eaten", "lock_tokens": [UUID(int=1)]}),
         ("update-disposition", {"disposition_status": "completed", "lock_tokens": []}),
         ("update-disposition", {"disposition_status": "completed", "lock_tokens": ["no uuid"]}),
         ("renew-lock", {}),
