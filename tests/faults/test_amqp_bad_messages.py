@@ -1,6 +1,5 @@
 """Messages that are none: rejected with the right error and one log line, nothing enqueued, and the link goes on."""
 
-
 import pytest
 from azure.servicebus import ServiceBusMessage
 from azure.servicebus.aio import ServiceBusClient
