@@ -72,11 +72,13 @@ class AmqpConnection(asyncio.Protocol, EngineOwner):
 
     def data_received(self, data: bytes) -> None:
         """Take bytes from the peer."""
+        # What they cause at once is written at the end of this call, and not a turn of the event loop later.
+        self._flush_scheduled = True
         if self._engine is None:
             data = self._shake_hands(data)
         if self._engine is not None and data and not self._engine.receive(data):
             self._closing = True
-        self._schedule_flush()
+        self._flush()
 
     def eof_received(self) -> bool:
         """The peer is done sending; what it still waits for is written before the socket closes."""
