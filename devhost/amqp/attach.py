@@ -18,7 +18,9 @@ from devhost.amqp.conditions import (
 )
 from devhost.amqp.connection import AmqpConnection
 from devhost.amqp.consumer import ConsumerLink, Source
-from devhost.amqp.engine_links import EngineLink, IncomingLink, OutgoingLink
+from devhost.amqp.engine_incoming import IncomingLink
+from devhost.amqp.engine_links import EngineLink
+from devhost.amqp.engine_outgoing import OutgoingLink
 from devhost.amqp.producer import ProducerLink
 from devhost.amqp.requests import RequestLink, ResponseLink, ResponseRoutes
 from devhost.amqp.sessions import SESSION_FILTER, HeldSessions, SessionConsumer

@@ -13,7 +13,8 @@ from typing import Any, Protocol, cast
 
 from devhost.amqp.conditions import CONNECTION_FORCED
 from devhost.amqp.engine import Engine, EngineOwner, EngineSettings
-from devhost.amqp.engine_links import IncomingLink, OutgoingLink
+from devhost.amqp.engine_incoming import IncomingLink
+from devhost.amqp.engine_outgoing import OutgoingLink
 from devhost.amqp.limits import Limits
 from devhost.amqp.sasl import Handshake, HandshakeError
 

@@ -11,7 +11,7 @@ from uuid import UUID
 
 from devhost.amqp.conditions import EXPECTED, description_of, terms_of
 from devhost.amqp.connection import AmqpConnection
-from devhost.amqp.engine_links import Outcome, OutcomeKind, OutgoingLink
+from devhost.amqp.engine_outgoing import Outcome, OutcomeKind, OutgoingLink
 from devhost.amqp.messages import encode_delivery
 from devhost.amqp.settlement import apply_outcome
 from devhost.broker.broker import Broker

@@ -53,7 +53,9 @@ from cproton import (
 from proton import Condition, Connection, Endpoint, Link, ProtonException, Session, Transport
 
 from devhost.amqp.conditions import DECODE_ERROR, RESOURCE_LIMIT_EXCEEDED
-from devhost.amqp.engine_links import EngineLink, IncomingLink, OutgoingLink, Pointer
+from devhost.amqp.engine_incoming import IncomingLink
+from devhost.amqp.engine_links import EngineLink, Pointer
+from devhost.amqp.engine_outgoing import OutgoingLink
 from devhost.amqp.frames import TransferFormats
 
 _log = logging.getLogger("devhost.amqp")

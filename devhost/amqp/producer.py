@@ -8,7 +8,8 @@ import logging
 
 from devhost.amqp.conditions import EXPECTED, MESSAGE_SIZE_EXCEEDED, AmqpError, description_of, terms_of
 from devhost.amqp.connection import AmqpConnection
-from devhost.amqp.engine_links import IncomingLink, Pointer
+from devhost.amqp.engine_incoming import IncomingLink
+from devhost.amqp.engine_links import Pointer
 from devhost.amqp.messages import BATCH_FORMAT, parse, parse_batch
 from devhost.broker.broker import Broker
 from devhost.broker.model import Message

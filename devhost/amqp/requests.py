@@ -21,7 +21,9 @@ from devhost.amqp.conditions import (
     terms_of,
 )
 from devhost.amqp.connection import AmqpConnection
-from devhost.amqp.engine_links import IncomingLink, Outcome, OutcomeKind, OutgoingLink, Pointer
+from devhost.amqp.engine_incoming import IncomingLink
+from devhost.amqp.engine_links import Pointer
+from devhost.amqp.engine_outgoing import Outcome, OutcomeKind, OutgoingLink
 from devhost.amqp.operations import ARGUMENT_ERROR, Operation, Reply, Request
 from devhost.amqp.operations_messages import MESSAGE_OPERATIONS
 from devhost.amqp.operations_rules import RULE_OPERATIONS

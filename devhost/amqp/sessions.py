@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from devhost.amqp.conditions import EXPECTED, SESSION_LOCK_LOST, TIMEOUT, AmqpError, description_of, terms_of
 from devhost.amqp.connection import AmqpConnection
 from devhost.amqp.consumer import ConsumerLink, Source
-from devhost.amqp.engine_links import Outcome, OutgoingLink
+from devhost.amqp.engine_outgoing import Outcome, OutgoingLink
 from devhost.broker.broker import Broker
 from devhost.broker.errors import SessionLockLost
 from devhost.broker.model import ReceiveMode, SessionLock

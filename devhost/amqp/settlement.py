@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from uuid import UUID
 
 from devhost.amqp.conditions import INVALID_FIELD, AmqpError
-from devhost.amqp.engine_links import Outcome, OutcomeKind
+from devhost.amqp.engine_outgoing import Outcome, OutcomeKind
 from devhost.amqp.messages import scalar
 from devhost.broker.broker import Broker
 from devhost.broker.model import Scalar, SessionLock

@@ -9,7 +9,7 @@ from uuid import UUID, uuid4
 import pytest
 
 from devhost.amqp.conditions import AmqpError
-from devhost.amqp.engine_links import Outcome, OutcomeKind
+from devhost.amqp.engine_outgoing import Outcome, OutcomeKind
 from devhost.amqp.operations import Reply, Request
 from devhost.amqp.requests import MANAGEMENT_OPERATIONS
 from devhost.amqp.sessions import HeldSessions
