@@ -4,6 +4,7 @@ Once a link is closed every method of it is a harmless no-op, so that work finis
 calls made for each message go to Proton's C functions (`cproton`): its object wrappers cost several times as much.
 """
 
+from abc import ABC, abstractmethod
 from typing import Any, Protocol
 from uuid import uuid4
 
@@ -35,7 +36,7 @@ class LinkOwner(Protocol):
         ...
 
 
-class EngineLink:
+class EngineLink(ABC):
     """What both directions share; `proton` is the wrapper for the things done once in a link's life."""
 
     def __init__(self, owner: LinkOwner, pointer: Pointer) -> None:
@@ -78,13 +79,13 @@ class EngineLink:
         self.proton.close()
         self._owner.changed()
 
+    @abstractmethod
     def on_delivery(self, delivery: Pointer) -> None:
         """Something happened to a delivery of this link."""
-        raise NotImplementedError
 
+    @abstractmethod
     def on_remote_detach(self) -> None:
         """Tell the handler, once; the engine answers the detach."""
-        raise NotImplementedError
 
 
 def _error(condition: str, description: str) -> Condition:
