@@ -90,9 +90,12 @@ def attach_sender(address: object, *, handle: int = 0, name: str | None = None) 
     )  # fmt: skip
 
 
-def attach_receiver(address: object, *, handle: int = 1, name: str | None = None, to: str | None = None) -> bytes:
+def attach_receiver(
+    address: object, *, handle: int = 1, name: str | None = None, to: str | None = None, session: str | None = None
+) -> bytes:
     """Attach a link to receive on."""
-    source, target = composite(_SOURCE, address), composite(_TARGET, to)
+    filters = None if session is None else {Symbol("com.microsoft:session-filter"): session}
+    source, target = composite(_SOURCE, address, *[None] * 6, filters), composite(_TARGET, to)
     return performative(Code.ATTACH, name or f"r{handle}", uint(handle), True, None, None, source, target)
 
 
