@@ -107,6 +107,7 @@ class Ground:
 
     async def close(self) -> None:
         """Say goodbye, and see that all is as it was."""
+        self.namespace.catch_up()
         assert await self.bystander.is_served()
         for wire in self._polite:
             await wire.say_what_can_be_said(performative(Code.CLOSE))
