@@ -37,19 +37,26 @@ class LinkOwner(Protocol):
 
 
 class EngineLink(ABC):
-    """What both directions share; `proton` is the wrapper for the things done once in a link's life."""
+    """What both directions share."""
 
     def __init__(self, owner: LinkOwner, pointer: Pointer) -> None:
         self.pointer = pointer
-        self.proton = Link.wrap(pointer)
         self.name: str = self.proton.name
         self.closed = False
         self._owner = owner
 
     @property
+    def proton(self) -> Any:
+        """The wrapper for the things done once in a link's life; only while the link is not closed, and not to keep.
+
+        A wrapper that outlives the link's session makes Proton free the link twice.
+        """
+        return Link.wrap(self.pointer)
+
+    @property
     def remote_properties(self) -> dict[str, object]:
         """The properties the client attached with."""
-        return plain_map(self.proton.remote_properties)
+        return {} if self.closed else plain_map(self.proton.remote_properties)
 
     def open(self, properties: dict[str, object] | None = None, *, max_message_size: int = 0) -> None:
         """Answer the client's attach with the same source and target."""
