@@ -1,18 +1,23 @@
 """Links to nowhere and links that make no sense: refused with the right error and one line; the connection lives."""
 
+import gc
 from collections.abc import Callable
 
+import proton
 import pytest
 
 from devhost.amqp.values import Symbol
+from devhost.broker.model import ReceiveMode
 from tests.support.amqp_ground import Ground
 from tests.support.amqp_wire import (
     Code,
     accepted,
     attach_receiver,
     attach_sender,
+    begin_frame,
     composite,
     disposition,
+    flow,
     frame,
     message,
     performative,
@@ -102,6 +107,24 @@ async def test_a_link_too_many_closes_the_connection(ground: Ground) -> None:
     wire = await ground.open(*links, listener=listener)
     assert (await wire.hear(Code.CLOSE)).condition() == "amqp:resource-limit-exceeded"
     assert "more than 10 links" in await ground.line()
+
+
+async def test_sessions_that_end_before_their_links_leave_nothing_of_them_behind(ground: Ground) -> None:
+    queue = await ground.namespace.queue()
+    wire = await ground.open()
+    links = attach_sender(queue), attach_receiver(queue), flow(credit=10)
+    for _ in range(50):
+        await wire.say(*links)
+        await wire.hear(Code.ATTACH)
+        # Proton frees a link twice whose session ended while somebody still held the link's wrapper.
+        assert not [each for each in gc.get_objects() if isinstance(each, proton.Link)]
+        await wire.say(performative(Code.END))
+        await wire.hear(Code.END)
+        await wire.say(begin_frame())
+        await wire.hear(Code.BEGIN)
+    await ground.fill(queue, 1, 10)
+    (waiting,) = await ground.broker.receive_now(queue, max_messages=10, mode=ReceiveMode.PEEK_LOCK)
+    assert waiting.delivery_count == 0
 
 
 async def test_frames_that_mean_nothing_here_are_passed_over(ground: Ground) -> None:

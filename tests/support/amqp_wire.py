@@ -241,8 +241,11 @@ class Wire:
 
     async def half_close(self) -> None:
         """Say nothing more, and listen on."""
-        self._writer.write_eof()
-        await self._writer.drain()
+        try:
+            self._writer.write_eof()
+        except OSError:
+            # The other side is gone already.
+            return
 
     def vanish(self) -> None:
         """Drop the connection as a killed process does."""
