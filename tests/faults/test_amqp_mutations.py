@@ -54,6 +54,9 @@ def conversation(queue: str) -> list[bytes]:
 
 def changed(frame: bytes, draw: Random) -> bytes:
     """A frame with some bytes changed, cut off, or added; its size tells the truth more often than not."""
+    if len(frame) <= 8:
+        # It has been cut off before.
+        return frame + draw.randbytes(4)
     data = bytearray(frame)
     kind = draw.random()
     if kind < 0.7:
