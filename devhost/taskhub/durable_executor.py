@@ -7,7 +7,6 @@ it. A failure of the app, an unknown name among them, is always part of the resp
 
 import base64
 import binascii
-import itertools
 import json
 import logging
 from collections.abc import Iterable
@@ -19,6 +18,7 @@ from durabletask.internal import orchestrator_service_pb2 as pb
 from google.protobuf.message import DecodeError, Message
 from google.protobuf.wrappers_pb2 import StringValue
 
+from devhost.taskhub.hub import Turn
 from devhost.worker.model import FunctionMetadata, InvocationError, InvocationResult, Invoke
 
 _log = logging.getLogger(__name__)
@@ -61,24 +61,33 @@ class DurableExecutor:
         """The names of the app's orchestrators, in the order of its functions."""
         return self._orchestrators.names
 
-    async def orchestrator(self, request: pb.OrchestratorRequest) -> pb.OrchestratorResponse:
+    async def orchestrator(self, turn: Turn) -> pb.OrchestratorResponse:
         """Run one turn of an orchestrator over its history."""
-        started = _execution_started(request)
+        started = turn.started()
         function = self._orchestrators.find(started.name)
         if function is None:
-            return _failed_orchestration(request, _unknown("orchestrator", started.name, self._orchestrators.names))
+            return _failed_orchestration(turn, _unknown("orchestrator", started.name, self._orchestrators.names))
         result = await self._invoke(
             function,
-            _encoded(request),
+            _encoded(turn.request()),
             trace_parent=started.parentTraceContext.traceParent,
-            reason=f"orchestration {request.instanceId}, {len(request.newEvents)} new events",
+            reason=f"orchestration {turn.instance_id}, {len(turn.new_events)} new events",
         )
         response = pb.OrchestratorResponse()
         failure = _decode_into(response, function, result)
-        return response if failure is None else _failed_orchestration(request, failure)
+        if failure is not None:
+            return _failed_orchestration(turn, failure)
+        response.instanceId = turn.instance_id
+        return response
 
     async def activity(self, request: pb.ActivityRequest) -> pb.ActivityResponse:
         """Run one activity. Its input and its result are JSON text; no input is JSON's null."""
+        response = await self._activity(request)
+        response.instanceId = request.orchestrationInstance.instanceId
+        response.taskId = request.taskId
+        return response
+
+    async def _activity(self, request: pb.ActivityRequest) -> pb.ActivityResponse:
         function = self._activities.find(request.name)
         if function is None:
             return pb.ActivityResponse(failureDetails=_unknown("activity", request.name, self._activities.names))
@@ -107,13 +116,8 @@ class DurableExecutor:
         failure = _decode_into(response, function, result)
         return response if failure is None else _failed_batch(request, failure)
 
-
-def _execution_started(request: pb.OrchestratorRequest) -> pb.ExecutionStartedEvent:
-    events = itertools.chain(request.pastEvents, request.newEvents)
-    return next((each.executionStarted for each in events if each.HasField("executionStarted")), _NOT_STARTED)
-
-
-_NOT_STARTED: Final = pb.ExecutionStartedEvent()
+    def forget(self, instance_id: str, execution_id: str) -> None:
+        """Nothing is kept between turns: every turn is a replay."""
 
 
 def _encoded(request: Message) -> Datum:
@@ -152,10 +156,10 @@ def _unknown(kind: str, name: str, known: tuple[str, ...]) -> pb.TaskFailureDeta
     return pb.TaskFailureDetails(errorType="FunctionNotFound", errorMessage=message, isNonRetriable=True)
 
 
-def _failed_orchestration(request: pb.OrchestratorRequest, failure: pb.TaskFailureDetails) -> pb.OrchestratorResponse:
+def _failed_orchestration(turn: Turn, failure: pb.TaskFailureDetails) -> pb.OrchestratorResponse:
     status = pb.ORCHESTRATION_STATUS_FAILED
     action = helpers.new_complete_orchestration_action(-1, status, None, failure)
-    return pb.OrchestratorResponse(instanceId=request.instanceId, actions=[action])
+    return pb.OrchestratorResponse(instanceId=turn.instance_id, actions=[action])
 
 
 def _failed_batch(request: pb.EntityBatchRequest, failure: pb.TaskFailureDetails) -> pb.EntityBatchResult:

@@ -11,7 +11,7 @@ Work items are taken from the backend in this process; no gRPC call lies between
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import partial
 from typing import Any, Final
@@ -22,7 +22,7 @@ from durabletask.internal import orchestrator_service_pb2 as pb
 from devhost.clock import Clock, SystemClock
 from devhost.taskhub.alarms import Alarms
 from devhost.taskhub.endpoint import CallContext, Endpoint
-from devhost.taskhub.hub import WorkItemExecutor
+from devhost.taskhub.hub import Turn, WorkItemExecutor
 from devhost.taskhub.served_backend import ServedBackend
 
 _log = logging.getLogger(__name__)
@@ -150,16 +150,18 @@ type _Complete = Callable[[ServedBackend], object]
 
 
 async def _run_orchestrator(item: pb.WorkItem, executor: WorkItemExecutor) -> _Complete:
-    response = await executor.orchestrator(item.orchestratorRequest)
-    response.instanceId = item.orchestratorRequest.instanceId
+    response = await executor.orchestrator(_turn(item.orchestratorRequest))
     response.completionToken = item.completionToken
     return lambda backend: backend.CompleteOrchestratorTask(response, CallContext())
 
 
+def _turn(request: pb.OrchestratorRequest) -> Turn:
+    turn = Turn(request.instanceId, "", request.pastEvents, request.newEvents)
+    return replace(turn, execution_id=turn.started().orchestrationInstance.executionId.value)
+
+
 async def _run_activity(item: pb.WorkItem, executor: WorkItemExecutor) -> _Complete:
     response = await executor.activity(item.activityRequest)
-    response.instanceId = item.activityRequest.orchestrationInstance.instanceId
-    response.taskId = item.activityRequest.taskId
     response.completionToken = item.completionToken
     return lambda backend: backend.CompleteActivityTask(response, CallContext())
 

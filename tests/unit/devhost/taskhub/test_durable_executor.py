@@ -10,6 +10,7 @@ from google.protobuf.message import Message
 from google.protobuf.wrappers_pb2 import StringValue
 
 from devhost.taskhub.durable_executor import DurableExecutor
+from devhost.taskhub.hub import Turn
 from devhost.worker.model import Binding, FunctionMetadata, InvocationError, InvocationResult
 
 CRASH = InvocationError("ImportError", "no module named x", "Traceback: ...")
@@ -59,10 +60,10 @@ def encoded(message: Message) -> Datum:
     return Datum(base64.b64encode(message.SerializeToString()).decode(), "string")
 
 
-def turn(name: str, trace_parent: str = "") -> pb.OrchestratorRequest:
+def turn(name: str, trace_parent: str = "") -> Turn:
     trace = pb.TraceContext(traceParent=trace_parent)
     started = helpers.new_execution_started_event(name, "abc", "1", parent_trace_context=trace)
-    return pb.OrchestratorRequest(instanceId="abc", newEvents=[helpers.new_orchestrator_started_event(), started])
+    return Turn("abc", "e1", (), [helpers.new_orchestrator_started_event(), started])
 
 
 def batch(entity: str, operations: int = 1) -> pb.EntityBatchRequest:
@@ -154,17 +155,18 @@ async def test_an_orchestrator_gets_its_request_and_its_response_comes_back_unch
     action = helpers.new_complete_orchestration_action(1, pb.ORCHESTRATION_STATUS_COMPLETED, '"done"', None)
     response = pb.OrchestratorResponse(instanceId="abc", actions=[action], customStatus=StringValue(value='"s"'))
     invoke = FakeInvoke(encoded(response))
-    request = turn("orchestrate", trace_parent="00-ab-cd-01")
-    assert await DurableExecutor(FUNCTIONS, invoke).orchestrator(request) == response
+    first = turn("orchestrate", trace_parent="00-ab-cd-01")
+    assert await DurableExecutor(FUNCTIONS, invoke).orchestrator(first) == response
     received = pb.OrchestratorRequest.FromString(base64.b64decode(invoke.trigger.value))
-    assert (received, invoke.trigger.type) == (request, "string")
+    assert (received, invoke.trigger.type) == (first.request(), "string")
+    assert (received.executionId.value, list(received.newEvents)) == ("e1", first.new_events)
     assert invoke.trace_parent == "00-ab-cd-01"
     assert invoke.reason == "orchestration abc, 2 new events"
 
 
 async def test_an_orchestrator_in_a_later_turn_is_found_by_its_history() -> None:
     first = turn("orchestrate")
-    later = pb.OrchestratorRequest(instanceId="abc", pastEvents=first.newEvents)
+    later = Turn("abc", "e1", first.new_events, [helpers.new_orchestrator_started_event()])
     invoke = FakeInvoke(encoded(pb.OrchestratorResponse(instanceId="abc")))
     await DurableExecutor(FUNCTIONS, invoke).orchestrator(later)
     assert invoke.function == "orchestrate"

@@ -14,6 +14,7 @@ from durabletask.client import OrchestrationStatus
 from durabletask.internal import orchestrator_service_pb2 as pb
 
 from devhost.clock import ManualClock
+from devhost.taskhub.hub import Turn
 from devhost.taskhub.in_memory import RERUN_AFTER, Concurrency, InMemoryTaskHub
 from tests.support.eventually import eventually
 from tests.support.hub_app import Steps, make_app
@@ -79,18 +80,22 @@ class FailsOnce:
     def __init__(self) -> None:
         self.turns = 0
 
-    async def orchestrator(self, request: pb.OrchestratorRequest) -> pb.OrchestratorResponse:
+    async def orchestrator(self, turn: Turn) -> pb.OrchestratorResponse:
         self.turns += 1
         if self.turns == 1:
             raise ConnectionError("no worker")
         done = pb.CompleteOrchestrationAction(orchestrationStatus=pb.ORCHESTRATION_STATUS_COMPLETED)
-        return pb.OrchestratorResponse(actions=[pb.OrchestratorAction(id=1, completeOrchestration=done)])
+        actions = [pb.OrchestratorAction(id=1, completeOrchestration=done)]
+        return pb.OrchestratorResponse(instanceId=turn.instance_id, actions=actions)
 
     async def activity(self, request: pb.ActivityRequest) -> pb.ActivityResponse:
         raise AssertionError(request)
 
     async def entity(self, request: pb.EntityBatchRequest) -> pb.EntityBatchResult:
         raise AssertionError(request)
+
+    def forget(self, instance_id: str, execution_id: str) -> None:
+        raise AssertionError(instance_id)
 
 
 async def test_a_work_item_that_could_not_be_run_is_run_again_later() -> None:
