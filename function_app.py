@@ -9,6 +9,7 @@ from agents.delivery import QueueConsumer
 from agents.http_api import agent_routes
 from agents.queues import queue_functions
 from agents.runner import AgentRunner
+from agents.subscriptions import EventConsumer, subscription_functions
 from orchestrations.activities import orchestration_activities
 from orchestrations.http_api import run_routes
 from orchestrations.orchestrators import orchestrator_functions
@@ -17,10 +18,12 @@ from shared.settings import load_settings
 
 resources = Resources.from_settings(load_settings())
 runner = AgentRunner(CATALOG, resources)
+consumer = QueueConsumer(runner, resources)
 
 app = df.DFApp(http_auth_level=func.AuthLevel.FUNCTION)
 for blueprint in (
-    queue_functions(CATALOG, QueueConsumer(runner, resources)),
+    queue_functions(CATALOG, consumer),
+    subscription_functions(CATALOG, EventConsumer(consumer)),
     activity_functions(CATALOG, runner, resources.clock),
     agent_routes(CATALOG),
     orchestrator_functions(),

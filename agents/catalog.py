@@ -25,6 +25,7 @@ class Catalog:
         for spec in agents:
             if spec.name in specs:
                 raise ConfigurationError(f"two agents are called {spec.name}")
+            _check_subscriptions(spec)
             specs[spec.name] = spec
         self._specs = specs
         self.cards: Mapping[str, AgentCard] = MappingProxyType({name: _card(spec) for name, spec in specs.items()})
@@ -37,6 +38,14 @@ class Catalog:
         if name not in self._specs:
             raise NotFound(f"no agent is called {name!r}; there are {', '.join(self._specs)}")
         return self._specs[name]
+
+
+def _check_subscriptions(spec: AgentSpec) -> None:
+    types = [subscription.type for subscription in spec.subscribes]
+    if types and spec.transport != "bus":
+        raise ConfigurationError(f"agent {spec.name!r} subscribes to events, so its transport has to be the bus")
+    if len(set(types)) != len(types):
+        raise ConfigurationError(f"agent {spec.name!r} subscribes twice to one event type")
 
 
 def _card(spec: AgentSpec) -> AgentCard:

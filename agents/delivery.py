@@ -45,7 +45,13 @@ class QueueConsumer:
         Raises `InvalidMessage` for a body that is no task for this agent, `AgentFailed` once the step has ended
         without success and everyone who waits was told, and a `RetryableError` once there is no copy left to send.
         """
-        task = parse_task(agent, body)
+        await self.consume_task(parse_task(agent, body), owner=owner, enqueued_at=enqueued_at, reply=reply)
+
+    async def consume_task(self, task: AgentTask, *, owner: str, enqueued_at: datetime | None, reply: Reply) -> None:
+        """Handle one delivery of a task, however it came. Further attempts come from its agent's queue.
+
+        Raises what `consume` does, but for the body.
+        """
         try:
             await self._handle(task, owner, enqueued_at or self._resources.clock.now(), reply)
         except RetryableError as error:

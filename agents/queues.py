@@ -38,7 +38,7 @@ def _add(blueprint: df.Blueprint, agent: str, queue: str, consumer: QueueConsume
             agent,
             message.get_body(),
             owner=context.invocation_id,
-            enqueued_at=_aware(message.enqueued_time_utc),
+            enqueued_at=aware(message.enqueued_time_utc),
             reply=reply_through(client),
         )
 
@@ -61,6 +61,6 @@ def reply_through(client: df.DurableFunctionsClient) -> Reply:
     return reply
 
 
-def _aware(instant: datetime | None) -> datetime | None:
+def aware(instant: datetime | None) -> datetime | None:
     """The binding drops the offset of some of the service's instants; they are all UTC."""
     return instant.replace(tzinfo=UTC) if instant is not None and instant.tzinfo is None else instant

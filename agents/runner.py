@@ -16,7 +16,7 @@ from agents.catalog import Catalog
 from agents.context import AgentContext
 from agents.output import checked_output
 from agents.spec import AgentSpec
-from shared.contracts import AgentInput, AgentResult, AgentTask, ErrorInfo, Usage
+from shared.contracts import AgentInput, AgentResult, AgentTask, ErrorInfo, EventDraft, Usage
 from shared.errors import AgentTimedOut, InvalidMessage, RetryableError
 from shared.resources import Resources
 from shared.retry import next_delay
@@ -124,12 +124,15 @@ class AgentRunner:
             artifacts=self._resources.artifacts,
             model_timeout=min(settings.model_timeout, spec.timeout),
             max_output_tokens=min(limit for limit in limits if limit is not None),
+            publishes=spec.publishes,
         )
         try:
             output = await self._within_deadline(task, spec, context)
         except Exception as error:
             return await self._failed(task, spec, step, context.usage, error)
-        return await self._record(step, StepStatus.SUCCEEDED, context.usage, output=output, now=clock.now())
+        return await self._record(
+            step, StepStatus.SUCCEEDED, context.usage, output=output, events=context.events, now=clock.now()
+        )
 
     async def _within_deadline(self, task: AgentTask, spec: AgentSpec, context: AgentContext) -> JsonValue:
         left = spec.timeout
@@ -177,6 +180,7 @@ class AgentRunner:
         *,
         now: datetime,
         output: JsonValue = None,
+        events: Sequence[EventDraft] = (),
         error: ErrorInfo | None = None,
     ) -> Answered:
         for attempt in step.attempts:
@@ -185,6 +189,7 @@ class AgentRunner:
             {
                 "status": status,
                 "output": output,
+                "events": events,
                 "error": error,
                 "usage": usage,
                 "attempt": step.attempt,

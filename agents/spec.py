@@ -9,7 +9,7 @@ from pydantic import JsonValue
 
 from agents.context import AgentContext
 from shared import names
-from shared.contracts import AgentCard, AgentInput
+from shared.contracts import AgentCard, AgentInput, EventSubscription
 from shared.retry import DEFAULT_RETRIES, RetryPolicy
 
 type Handler = Callable[[AgentContext, AgentInput], Awaitable[JsonValue]]
@@ -23,6 +23,8 @@ class AgentSpec:
 
     `handler` gets the input and returns the output; it raises a `RetryableError` when another attempt may help.
     `timeout` bounds one attempt. `transport` is `bus` (its own queue, isolation, scale) or `activity` (less latency).
+    `subscribes` are the events that it reacts to, for which it has to be on the bus; `publishes` are the types of those
+    that it may publish itself. An agent that `manages` gives the answer that a manager of others has to give.
     """
 
     name: str
@@ -32,6 +34,9 @@ class AgentSpec:
     timeout: timedelta = timedelta(seconds=120)
     retry: RetryPolicy = DEFAULT_RETRIES
     transport: Literal["bus", "activity"] = "bus"
+    subscribes: tuple[EventSubscription, ...] = ()
+    publishes: tuple[str, ...] = ()
+    manages: bool = False
 
     @property
     def step_timeout(self) -> timedelta:
@@ -48,4 +53,7 @@ class AgentSpec:
             timeout_seconds=self.timeout.total_seconds(),
             step_timeout_seconds=self.step_timeout.total_seconds(),
             uses_model=self.uses_model,
+            subscribes=self.subscribes,
+            publishes=self.publishes,
+            manages=self.manages,
         )

@@ -17,6 +17,9 @@ from shared.status import RunStatus, StepStatus
 MAX_JSON_DEPTH = 64
 """How deep values may lie in one another. Parsers stop at about 200, and a value is stored inside documents."""
 
+MAX_EVENTS = 20
+"""How many events one agent call may publish."""
+
 TaskId = Annotated[
     str,
     Field(
@@ -28,6 +31,7 @@ TaskId = Annotated[
 ]
 StepId = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
 AgentName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,39}$")]
+EventType = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9._-]{0,99}$", description="What happened: DataReceived.")]
 
 
 def _bounded(value: JsonValue) -> JsonValue:
@@ -147,14 +151,23 @@ class Usage(Contract):
         )
 
 
+class EventDraft(Contract):
+    """An event that an agent, or the start of a run, wants published. Its identity and causes come with publication."""
+
+    type: EventType
+    data: JsonData = None
+    subject: str | None = Field(default=None, min_length=1, max_length=200)
+
+
 class AgentResult(Contract):
-    """What one agent call came to."""
+    """What one agent call came to. `events` are what the agent wants published; only event-driven runs do so."""
 
     status: Literal[
         StepStatus.SUCCEEDED, StepStatus.FAILED, StepStatus.SKIPPED, StepStatus.TIMED_OUT, StepStatus.REJECTED
     ]
     output: JsonData = None
     error: ErrorInfo | None = None
+    events: Annotated[tuple[EventDraft, ...], Field(max_length=MAX_EVENTS)] = ()
     usage: Usage = Usage()
     attempt: int = 1
     started_at: datetime | None = None
@@ -199,8 +212,18 @@ class RunResult(Contract):
     error: ErrorInfo | None = None
 
 
+class EventSubscription(Contract):
+    """That an agent reacts to events of a type; `may_repeat` also to those that its own reactions led to."""
+
+    type: EventType
+    may_repeat: bool = False
+
+
 class AgentCard(Contract):
-    """What others may know of an agent. `timeout_seconds` bounds one attempt, `step_timeout_seconds` the whole step."""
+    """What others may know of an agent. `timeout_seconds` bounds one attempt, `step_timeout_seconds` the whole step.
+
+    `subscribes` and `publishes` are its event types; an agent that `manages` reviews and merges the work of others.
+    """
 
     name: AgentName
     description: str
@@ -209,3 +232,6 @@ class AgentCard(Contract):
     timeout_seconds: float = Field(gt=0)
     step_timeout_seconds: float = Field(gt=0)
     uses_model: bool
+    subscribes: tuple[EventSubscription, ...] = ()
+    publishes: tuple[EventType, ...] = ()
+    manages: bool = False

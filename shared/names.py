@@ -19,6 +19,13 @@ ACTIVITY_RECORD_RUN = "record_run"
 
 CONTENT_PIPELINE = "content"
 
+EVENTS_TOPIC = "agent-events"
+EVENTS_TO_AGENTS = "agents"
+"""Where the events of runs are addressed to, which is what agents' subscriptions look for besides the type."""
+
+OUTSIDE_EVENTS = "outside.events"
+"""The subscription for every event that no run has published. No agent's name has a dot in it."""
+
 
 def agent_queue(agent: str) -> str:
     """The Service Bus queue of an agent."""
@@ -28,6 +35,11 @@ def agent_queue(agent: str) -> str:
 def agent_function(agent: str) -> str:
     """The function that an agent's queue triggers."""
     return f"{_identifier(agent)}_queue"
+
+
+def agent_events_function(agent: str) -> str:
+    """The function that the events which an agent reacts to trigger."""
+    return f"{_identifier(agent)}_events"
 
 
 def agent_activity(agent: str) -> str:
@@ -43,6 +55,11 @@ def reply_event(step_id: str) -> str:
 def message_id(task_id: str, step_id: str, attempt: int) -> str:
     """The MessageId of an agent's task, so that the queue's duplicate detection knows a repeated send."""
     return f"{task_id}:{step_id}:{attempt}"
+
+
+def event_message_id(instance_id: str, event_id: str) -> str:
+    """The MessageId of a run's event, so that the topic's duplicate detection knows a repeated publication."""
+    return f"{instance_id}:{event_id}"
 
 
 def copy_message_id(message_id: str, made_at: datetime) -> str:

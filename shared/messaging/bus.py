@@ -1,4 +1,4 @@
-"""Sending messages. Receiving is the Functions host's work: a queue's trigger starts the function."""
+"""Sending messages to queues and topics. Receiving is the Functions host's work: a trigger starts the function."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,6 +13,8 @@ from shared.names import MAX_MESSAGE_ID
 class OutgoingMessage:
     """A message to send. `enqueue_at` makes the queue hold it until then; None is at once.
 
+    `label` (the message's subject) and `to` are what the subscriptions of a topic choose by.
+
     Raises `InvalidMessage` for an id that the service would not take.
     """
 
@@ -21,6 +23,9 @@ class OutgoingMessage:
     correlation_id: str | None = None
     enqueue_at: datetime | None = None
     traceparent: str | None = None
+    label: str | None = None
+    to: str | None = None
+    content_type: str = "application/json"
 
     def __post_init__(self) -> None:
         if not 0 < len(self.message_id) <= MAX_MESSAGE_ID:
@@ -28,7 +33,7 @@ class OutgoingMessage:
 
 
 class MessageBus(Protocol):
-    """Sends messages to queues."""
+    """Sends messages to queues and topics."""
 
     async def send(self, queue: str, messages: Sequence[OutgoingMessage]) -> None:
         """Hand all of `messages` to `queue`; it has them durably when this returns.
@@ -37,6 +42,13 @@ class MessageBus(Protocol):
         sending all of them again is safe within the queue's duplicate detection window.
 
         Raises `BusUnavailable` (retryable), `NotFound` when there is no such queue, and `MessageTooLarge`.
+        """
+        ...
+
+    async def publish(self, topic: str, messages: Sequence[OutgoingMessage]) -> None:
+        """Hand all of `messages` to `topic`, which gives each to every subscription that chooses it.
+
+        Promises and raises what `send` does.
         """
         ...
 

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from shared.credentials import entra_credential
 from shared.errors import BusUnavailable, ConfigurationError, MessageTooLarge, MusterError, NotFound
@@ -21,8 +21,6 @@ from shared.messaging.bus import OutgoingMessage
 if TYPE_CHECKING:
     from azure.servicebus import ServiceBusMessage
     from azure.servicebus.aio import ServiceBusClient, ServiceBusSender
-
-JSON_CONTENT = "application/json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,45 +37,61 @@ class Namespace:
     retries: int = 3
 
 
+@dataclass(frozen=True, slots=True)
+class _Entity:
+    kind: Literal["queue", "topic"]
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.name}"
+
+
 class ServiceBus:
-    """One sender for each queue of one namespace, each on its own connection, opened on first use and kept."""
+    """One sender for each queue or topic of one namespace, each on its own connection, opened on first use and kept."""
 
     def __init__(self, namespace: Namespace) -> None:
         self._namespace = namespace
         self._client: ServiceBusClient | None = None
-        self._senders: dict[str, ServiceBusSender] = {}
+        self._senders: dict[_Entity, ServiceBusSender] = {}
         # A sender's link carries one send at a time.
-        self._turns: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._turns: defaultdict[_Entity, asyncio.Lock] = defaultdict(asyncio.Lock)
 
     async def send(self, queue: str, messages: Sequence[OutgoingMessage]) -> None:
         """Send in as few batches as the link's limit allows; see `MessageBus.send`."""
+        await self._send_to(_Entity("queue", queue), messages)
+
+    async def publish(self, topic: str, messages: Sequence[OutgoingMessage]) -> None:
+        """Send in as few batches as the link's limit allows; see `MessageBus.publish`."""
+        await self._send_to(_Entity("topic", topic), messages)
+
+    async def close(self) -> None:
+        """Close every sender and the connection."""
+        for entity in list(self._senders):
+            await self._drop(entity)
+        if self._client is not None:
+            await self._client.close()
+            self._client = None
+
+    async def _send_to(self, entity: _Entity, messages: Sequence[OutgoingMessage]) -> None:
         from azure.core.exceptions import AzureError
 
         natives = [_native(message) for message in messages]
         if not natives:
             return
-        async with self._turns[queue]:
+        async with self._turns[entity]:
             try:
-                await self._send(queue, natives)
+                await self._send_batches(entity, natives)
             except BaseException as error:
                 # Whatever ended the send, a cancellation too, has left the link half-way through it.
-                await self._drop(queue)
+                await self._drop(entity)
                 if isinstance(error, (AzureError, OSError, ValueError)):
-                    raise _translated(error, queue) from error
+                    raise _translated(error, entity) from error
                 raise
 
-    async def close(self) -> None:
-        """Close every sender and the connection."""
-        for queue in list(self._senders):
-            await self._drop(queue)
-        if self._client is not None:
-            await self._client.close()
-            self._client = None
-
-    async def _send(self, queue: str, messages: list[ServiceBusMessage]) -> None:
+    async def _send_batches(self, entity: _Entity, messages: list[ServiceBusMessage]) -> None:
         from azure.servicebus.exceptions import MessageSizeExceededError
 
-        sender = self._sender(queue)
+        sender = self._sender(entity)
         batch = await sender.create_message_batch()
         for message in messages:
             try:
@@ -90,15 +104,16 @@ class ServiceBus:
                 batch.add_message(message)
         await sender.send_messages(batch)
 
-    def _sender(self, queue: str) -> ServiceBusSender:
-        if queue not in self._senders:
+    def _sender(self, entity: _Entity) -> ServiceBusSender:
+        if entity not in self._senders:
             if self._client is None:
                 self._client = _connect(self._namespace)
-            self._senders[queue] = self._client.get_queue_sender(queue)
-        return self._senders[queue]
+            open_sender = self._client.get_queue_sender if entity.kind == "queue" else self._client.get_topic_sender
+            self._senders[entity] = open_sender(entity.name)
+        return self._senders[entity]
 
-    async def _drop(self, queue: str) -> None:
-        sender = self._senders.pop(queue, None)
+    async def _drop(self, entity: _Entity) -> None:
+        sender = self._senders.pop(entity, None)
         if sender is not None:
             # A link that is broken may say so once more when it is closed, which is no news.
             with suppress(Exception):
@@ -130,13 +145,15 @@ def _native(message: OutgoingMessage) -> ServiceBusMessage:
         message.body,
         message_id=message.message_id,
         correlation_id=message.correlation_id,
-        content_type=JSON_CONTENT,
+        content_type=message.content_type,
+        subject=message.label,
+        to=message.to,
         scheduled_enqueue_time_utc=message.enqueue_at,
         application_properties={"Diagnostic-Id": message.traceparent} if message.traceparent else None,
     )
 
 
-def _translated(error: Exception, queue: str) -> MusterError:
+def _translated(error: Exception, entity: _Entity) -> MusterError:
     from azure.core.exceptions import ClientAuthenticationError
     from azure.servicebus.exceptions import (
         MessageSizeExceededError,
@@ -147,10 +164,10 @@ def _translated(error: Exception, queue: str) -> MusterError:
 
     match error:
         case MessageSizeExceededError():
-            return MessageTooLarge(f"a message to {queue} is over the queue's limit")
+            return MessageTooLarge(f"a message to {entity} is over its limit")
         case MessagingEntityNotFoundError():
-            return NotFound(f"there is no queue {queue}")
+            return NotFound(f"there is no {entity}")
         case ServiceBusAuthenticationError() | ServiceBusAuthorizationError() | ClientAuthenticationError():
             return ConfigurationError(f"Service Bus refused this app's identity or key: {error}")
         case _:
-            return BusUnavailable(f"Service Bus did not take a message to {queue}: {error}")
+            return BusUnavailable(f"Service Bus did not take a message to {entity}: {error}")

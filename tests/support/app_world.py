@@ -12,6 +12,7 @@ from agents.context import AgentContext
 from agents.runner import AgentRunner
 from agents.spec import AgentSpec
 from devhost.clock import ManualClock
+from shared import names
 from shared.artifacts.files import FileArtifacts
 from shared.contracts import AgentInput, Usage
 from shared.errors import MusterError
@@ -39,7 +40,10 @@ class World:
         self.replies: list[str | MusterError] = ["An answer."]
         self.clock = ManualClock(NOW)
         self.model = ScriptedModel(self._say)
-        self.bus = MemoryBus(f"{name}-tasks" for name in ("research", "writer", "editor", "publisher", "tester"))
+        self.bus = MemoryBus(
+            (f"{name}-tasks" for name in ("research", "writer", "editor", "publisher", "tester")),
+            {names.EVENTS_TOPIC: {"everyone": lambda _: True}},
+        )
         self.store = SqliteState(folder / "state.db")
         self.resources = Resources(
             settings=Settings(),
@@ -121,6 +125,10 @@ class BrokenBus:
         self._error = error
 
     async def send(self, queue: str, messages: Sequence[OutgoingMessage]) -> None:
+        """Raise."""
+        raise self._error
+
+    async def publish(self, topic: str, messages: Sequence[OutgoingMessage]) -> None:
         """Raise."""
         raise self._error
 

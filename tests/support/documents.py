@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from shared.contracts import AgentCard, AgentResult, AgentTask, ErrorInfo, RunResult, Usage
+from shared.events import Event
 from shared.state.decisions import ClaimRequest
 from shared.state.documents import Attempt, PlannedStep, RunDocument
 from shared.status import RunStatus, StepStatus
@@ -105,3 +106,18 @@ def a_card(name: str = "research", **changes: Any) -> AgentCard:
         "uses_model": True,
     }
     return AgentCard.model_validate({**fields, **changes})
+
+
+def an_event(**changes: Any) -> Event:
+    """The first event of a run, whose orchestrator waits for the reactions."""
+    fields: dict[str, Any] = {
+        "specversion": "1.0",
+        "id": "e1",
+        "source": "urn:muster:run:run-1",
+        "type": "DataReceived",
+        "data": {"rows": [1, 2]},
+        "rootid": "run-1",
+        "hop": 0,
+        "replyto": "run-1",
+    }
+    return Event.model_validate({**fields, **changes})

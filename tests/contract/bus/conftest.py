@@ -13,19 +13,32 @@ from azure.servicebus import ServiceBusReceivedMessage
 from devhost.amqp.listener import AmqpListener
 from devhost.broker.broker import Broker
 from devhost.broker.model import ReceiveMode
-from devhost.broker.topology import QueueOptions, Topology
+from devhost.broker.topology import (
+    CorrelationFilter,
+    QueueOptions,
+    Rule,
+    SqlFilter,
+    SubscriptionOptions,
+    TopicOptions,
+    Topology,
+)
 from devhost.clock import ManualClock
 from shared.messaging.bus import MessageBus, OutgoingMessage
 from shared.messaging.memory import MemoryBus
 from shared.messaging.servicebus import Namespace, ServiceBus
 
 QUEUE, OTHER = "work-tasks", "other-tasks"
+TOPIC = "happenings"
+LIT, DIM = f"{TOPIC}/lit", f"{TOPIC}/dim"
+"""The subscriptions of `TOPIC`: for what is labelled Lit and addressed to agents, and for what is not so addressed."""
+ENTITIES = (QUEUE, OTHER, LIT, DIM)
+
 START = datetime(2030, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True)
 class Bus:
-    """A bus over two queues. `taken(queue)` empties one; a scheduled message is there with its time."""
+    """A bus over `ENTITIES`. `taken` empties a queue or subscription; a scheduled message is there with its time."""
 
     bus: MessageBus
     taken: Callable[[str], Awaitable[Sequence[OutgoingMessage]]]
@@ -34,7 +47,11 @@ class Bus:
 @asynccontextmanager
 async def in_memory() -> AsyncIterator[Bus]:
     """The twin."""
-    memory = MemoryBus([QUEUE, OTHER])
+    chosen = {
+        "lit": lambda message: (message.label, message.to) == ("Lit", "agents"),
+        "dim": lambda message: message.to != "agents",
+    }
+    memory = MemoryBus([QUEUE, OTHER], {TOPIC: chosen})
 
     async def taken(queue: str) -> Sequence[OutgoingMessage]:
         return memory.taken(queue)
@@ -47,11 +64,16 @@ async def over_amqp(folder: Path) -> AsyncIterator[Bus]:
     """The adapter, and a broker that it reaches as it would reach Azure."""
     clock = ManualClock(START)
     options = [QueueOptions(name, requires_duplicate_detection=True) for name in (QUEUE, OTHER)]
-    broker = await Broker.open(folder / "broker.db", Topology(queues=tuple(options)), clock)
+    lit = Rule("$Default", CorrelationFilter(label="Lit", to="agents"))
+    dim = Rule("$Default", SqlFilter("sys.To IS NULL OR sys.To <> 'agents'"))
+    subscriptions = (SubscriptionOptions("lit", rules=(lit,)), SubscriptionOptions("dim", rules=(dim,)))
+    topic = TopicOptions(TOPIC, requires_duplicate_detection=True, subscriptions=subscriptions)
+    broker = await Broker.open(folder / "broker.db", Topology(tuple(options), (topic,)), clock)
     listener = AmqpListener(broker, clock, port=0)
     await listener.start()
 
-    async def taken(queue: str) -> Sequence[OutgoingMessage]:
+    async def taken(entity: str) -> Sequence[OutgoingMessage]:
+        queue = entity.replace("/", "/Subscriptions/")
         waiting = await broker.peek(queue, from_sequence_number=0, max_messages=1000)
         due = {delivery.sequence_number: delivery.message.scheduled_enqueue_time for delivery in waiting}
         clock.advance(timedelta(days=1))
@@ -84,6 +106,9 @@ def _read(content: bytes, due: datetime | None) -> OutgoingMessage:
         correlation_id=message.correlation_id,
         enqueue_at=due,
         traceparent=trace.decode() if isinstance(trace, bytes) else None,
+        label=message.subject,
+        to=message.to,
+        content_type=message.content_type or "",
     )
 
 
@@ -97,7 +122,7 @@ async def opened(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPa
 
 @pytest_asyncio.fixture(loop_scope="module")
 async def bus(opened: Bus) -> Bus:
-    """The bus with its queues empty."""
-    for queue in (QUEUE, OTHER):
-        await opened.taken(queue)
+    """The bus with its queues and subscriptions empty."""
+    for entity in ENTITIES:
+        await opened.taken(entity)
     return opened

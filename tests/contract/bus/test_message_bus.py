@@ -9,7 +9,7 @@ import pytest
 from shared.errors import InvalidMessage, MessageTooLarge, NotFound
 from shared.messaging.bus import OutgoingMessage
 from shared.names import MAX_MESSAGE_ID
-from tests.contract.bus.conftest import OTHER, QUEUE, START, Bus
+from tests.contract.bus.conftest import DIM, LIT, OTHER, QUEUE, START, TOPIC, Bus
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -120,3 +120,33 @@ async def test_an_id_of_the_greatest_length_is_taken(bus: Bus) -> None:
     message = a_message(message_id=uuid.uuid4().hex.ljust(MAX_MESSAGE_ID, "x"))
     await bus.bus.send(QUEUE, [message])
     assert list(await bus.taken(QUEUE)) == [message]
+
+
+# -- topics -----------------------------------------------------------------------------------------------------
+
+
+async def test_a_subscription_gets_what_it_chooses_and_nothing_else(bus: Bus) -> None:
+    lit = a_message(b"lit", label="Lit", to="agents", content_type="application/cloudevents+json")
+    unlabelled, elsewhere = a_message(b"unlabelled", to="agents"), a_message(b"elsewhere", label="Lit", to="people")
+    nobodys = a_message(b"nobody's")
+    await bus.bus.publish(TOPIC, [lit, unlabelled, elsewhere, nobodys])
+    assert list(await bus.taken(LIT)) == [lit]
+    assert list(await bus.taken(DIM)) == [elsewhere, nobodys]
+
+
+async def test_what_is_published_again_under_the_same_id_is_there_once(bus: Bus) -> None:
+    message = a_message(label="Lit", to="agents")
+    await bus.bus.publish(TOPIC, [message])
+    await bus.bus.publish(TOPIC, [message, message])
+    assert list(await bus.taken(LIT)) == [message]
+
+
+async def test_a_topic_that_does_not_exist_is_not_found_by_name(bus: Bus) -> None:
+    with pytest.raises(NotFound, match="ghosts"):
+        await bus.bus.publish("ghosts", [a_message()])
+
+
+async def test_an_event_over_the_limit_is_refused_for_good(bus: Bus) -> None:
+    with pytest.raises(MessageTooLarge):
+        await bus.bus.publish(TOPIC, [a_message(b"x" * 262_145, label="Lit", to="agents")])
+    assert list(await bus.taken(LIT)) == []

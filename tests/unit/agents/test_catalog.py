@@ -7,6 +7,9 @@ import pytest
 
 from agents.catalog import CATALOG, Catalog
 from agents.topology import QUEUE_OPTIONS, service_bus_topology
+from devhost.broker.topology import CorrelationFilter
+from devhost.broker.topology_file import parse_topology
+from shared.contracts import EventSubscription
 from shared.errors import ConfigurationError, NotFound
 from shared.retry import RetryPolicy
 from tests.support.app_world import an_agent
@@ -65,7 +68,52 @@ def test_the_topology_has_a_queue_for_each_agent_on_the_bus_in_order_of_name() -
     catalog = Catalog([an_agent(name="zeta"), an_agent(name="alpha"), an_agent(name="direct", transport="activity")])
     topology = service_bus_topology(catalog)
     assert [queue["name"] for queue in topology["queues"]] == ["alpha-tasks", "zeta-tasks"]
-    assert topology["topics"] == []
+
+
+def on(*types: str) -> tuple[EventSubscription, ...]:
+    """Subscriptions to these event types."""
+    return tuple(EventSubscription(type=each) for each in types)
+
+
+def test_the_topic_has_a_subscription_for_each_agent_that_reacts_with_a_rule_for_each_type() -> None:
+    catalog = Catalog(
+        [
+            an_agent(name="notifier", subscribes=on("DataReceived", "Done")),
+            an_agent(name="analyst", subscribes=on("Done")),
+            an_agent(name="quiet"),
+        ]
+    )
+    [topic] = parse_topology(service_bus_topology(catalog)).topics
+    chosen = {each.name: [rule.filter for rule in each.rules] for each in topic.subscriptions}
+    assert topic.name == "agent-events"
+    assert list(chosen) == ["analyst", "notifier", "outside.events"]
+    assert chosen["analyst"] == [CorrelationFilter(label="Done", to="agents")]
+    assert chosen["notifier"] == [CorrelationFilter(label=each, to="agents") for each in ("DataReceived", "Done")]
+
+
+def test_the_first_rule_of_every_subscription_replaces_the_one_that_chooses_everything() -> None:
+    catalog = Catalog([an_agent(name="notifier", subscribes=on("DataReceived", "Done"))])
+    [topic] = parse_topology(service_bus_topology(catalog)).topics
+    assert [[rule.name for rule in each.rules] for each in topic.subscriptions] == [
+        ["$Default", "type-2"],
+        ["$Default"],
+    ]
+
+
+def test_an_agent_without_a_queue_cannot_subscribe() -> None:
+    with pytest.raises(ConfigurationError, match="'direct' subscribes to events, so its transport has to be the bus"):
+        Catalog([an_agent(name="direct", transport="activity", subscribes=on("Done"))])
+
+
+def test_two_subscriptions_to_one_type_are_refused_at_start() -> None:
+    with pytest.raises(ConfigurationError, match="subscribes twice"):
+        Catalog([an_agent(subscribes=on("Done", "Done"))])
+
+
+@pytest.mark.parametrize("kind", ["", "1st", "with space", "x" * 101])
+def test_an_event_type_that_no_event_could_have_is_refused_at_start(kind: str) -> None:
+    with pytest.raises(ConfigurationError, match="publishes"):
+        Catalog([an_agent(publishes=(kind,))])
 
 
 def test_every_queue_knows_repeated_messages_and_keeps_its_dead() -> None:

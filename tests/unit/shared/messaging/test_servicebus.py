@@ -26,7 +26,7 @@ from devhost.broker.topology import QueueOptions, Topology
 from devhost.clock import SystemClock
 from shared.errors import BusUnavailable, ConfigurationError, MessageTooLarge, MusterError, NotFound
 from shared.messaging.bus import OutgoingMessage
-from shared.messaging.servicebus import Namespace, ServiceBus, _translated
+from shared.messaging.servicebus import Namespace, ServiceBus, _Entity, _translated
 from tests.contract.bus.conftest import emulator
 from tests.support.muster_host import free_port
 
@@ -192,4 +192,4 @@ def test_a_namespace_does_not_show_its_key() -> None:
     ],
 )
 def test_every_error_of_the_client_becomes_one_of_ours(error: Any, kind: type[MusterError]) -> None:
-    assert type(_translated(error, "work-tasks")) is kind
+    assert type(_translated(error, _Entity("queue", "work-tasks"))) is kind

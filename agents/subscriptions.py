@@ -1,0 +1,69 @@
+"""The Service Bus functions of the agents that react to events, one for each agent's subscription to the topic.
+
+Wiring: event -> its task -> the same consumer as the agent's queue: claim, run, record, answer. The events that an
+agent publishes travel in its answer to the run's orchestrator, which alone puts events of the run on the topic.
+"""
+
+from datetime import datetime
+
+import azure.durable_functions as df
+import azure.functions as func
+
+from agents.catalog import Catalog
+from agents.delivery import QueueConsumer, Reply
+from agents.queues import aware, reply_through
+from shared import names
+from shared.contracts import AgentCard
+from shared.errors import InvalidMessage
+from shared.events import Event, parse_event, reaction_task
+
+
+class EventConsumer:
+    """Handles the deliveries of agents' subscriptions, as reactions that `consumer` runs."""
+
+    def __init__(self, consumer: QueueConsumer) -> None:
+        self._consumer = consumer
+
+    async def consume(
+        self, agent: AgentCard, body: bytes, *, owner: str, enqueued_at: datetime | None, reply: Reply
+    ) -> None:
+        """Handle one delivery to `agent`'s subscription; returning completes it.
+
+        Raises `InvalidMessage` for a body that is no event of a run, or one that the agent does not react to, and
+        what `QueueConsumer.consume_task` raises.
+        """
+        event = parse_event(Event, body)
+        if event.type not in [subscription.type for subscription in agent.subscribes]:
+            raise InvalidMessage(f"{agent.name} does not react to {event.type}")
+        task = reaction_task(event, agent.name)
+        await self._consumer.consume_task(task, owner=owner, enqueued_at=enqueued_at, reply=reply)
+
+
+def subscription_functions(catalog: Catalog, consumer: EventConsumer) -> df.Blueprint:
+    """A blueprint with one Service Bus function for each agent that subscribes to events."""
+    blueprint = df.Blueprint()
+    for card in catalog.cards.values():
+        if card.subscribes:
+            _add(blueprint, card, consumer)
+    return blueprint
+
+
+def _add(blueprint: df.Blueprint, agent: AgentCard, consumer: EventConsumer) -> None:
+    @blueprint.function_name(names.agent_events_function(agent.name))
+    @blueprint.service_bus_topic_trigger(
+        arg_name="message",
+        topic_name=names.EVENTS_TOPIC,
+        subscription_name=agent.name,
+        connection=names.SERVICE_BUS_CONNECTION,
+    )
+    @blueprint.durable_client_input(client_name="client")
+    async def run_from_event(
+        message: func.ServiceBusMessage, client: df.DurableFunctionsClient, context: func.Context
+    ) -> None:
+        await consumer.consume(
+            agent,
+            message.get_body(),
+            owner=context.invocation_id,
+            enqueued_at=aware(message.enqueued_time_utc),
+            reply=reply_through(client),
+        )

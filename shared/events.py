@@ -1,0 +1,141 @@
+"""Events on the topic: CloudEvents 1.0 in the JSON event format, and what a run adds to them.
+
+`OutsideEvent` is what a producer puts on the topic, and becomes the first event of a run of its own. `Event` is what a
+run's orchestrator publishes to the agents that react. Source: CloudEvents 1.0.2, its JSON event format and its naming
+rules for extension attributes (https://github.com/cloudevents/spec).
+"""
+
+import re
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import AwareDatetime, Field, StringConstraints, ValidationError, model_validator
+
+from shared import names
+from shared.contracts import AgentInput, AgentTask, ArtifactRef, Budget, Contract, EventType, JsonData, ReplyTo, TaskId
+from shared.errors import InvalidMessage
+
+EVENT_CONTENT = "application/cloudevents+json"
+_JSON_CONTENT = "application/json"
+MAX_HOPS = 32
+"""The most hops that a run may allow."""
+
+Attribute = Annotated[str, StringConstraints(min_length=1, max_length=200)]
+EventId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,22}$")]
+"""An event's id in its run, short enough that it makes a step id together with an agent's name."""
+
+_EXTENSION_NAME = re.compile(r"[a-z0-9]{1,20}")
+
+
+class CloudEvent(Contract):
+    """The context attributes that every event has. `data` is JSON; a text is a string."""
+
+    specversion: Literal["1.0"]
+    id: Attribute
+    source: Attribute
+    type: EventType
+    subject: Attribute | None = None
+    time: AwareDatetime | None = None
+    datacontenttype: Annotated[str, Field(max_length=100)] | None = None
+    dataschema: Attribute | None = None
+    data: JsonData = None
+
+
+class Event(CloudEvent):
+    """An event of a run.
+
+    `rootid` is the run, which is the first cause; `hop` counts the events from the first (0) to this one;
+    `causationid` is the event whose reaction published this one. `replyto` is the instance that waits for the
+    reactions, until `deadline`; each may use `maxtokens` of output. `origin` is the source of an event from outside.
+    When the data is too large for a message, the reactions' input lies in the artifact store at `inputref`, and has
+    `inputsize` bytes.
+    """
+
+    id: EventId
+    rootid: TaskId
+    hop: Annotated[int, Field(ge=0, le=MAX_HOPS)]
+    causationid: EventId | None = None
+    replyto: TaskId
+    deadline: AwareDatetime | None = None
+    maxtokens: Annotated[int, Field(ge=1)] | None = None
+    origin: Attribute | None = None
+    inputref: Attribute | None = None
+    inputsize: Annotated[int, Field(ge=0)] = 0
+
+    @model_validator(mode="after")
+    def _is_the_first_or_has_a_cause(self) -> Self:
+        if (self.hop == 0) is not (self.causationid is None):
+            raise ValueError("causationid: every event but the one at hop 0 has one")
+        return self
+
+
+_OF_RUNS = frozenset(Event.model_fields) - frozenset(CloudEvent.model_fields)
+
+
+class OutsideEvent(CloudEvent):
+    """An event of a producer who knows nothing of runs. Its extension attributes are read and not passed on."""
+
+    extensions: dict[str, str | int | bool] = Field(default_factory=dict, max_length=20)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _gather_extensions(cls, value: Any) -> Any:
+        """Gather what stands beside the standard attributes; an attribute of runs, or no legal one, is refused."""
+        if not isinstance(value, dict):
+            return value
+        beside = {name: item for name, item in value.items() if name not in CloudEvent.model_fields}
+        for name in beside:
+            if name in _OF_RUNS:
+                raise ValueError(f"{str(name)[:50]}: only a run may give an event this attribute")
+            if name == "data_base64":
+                raise ValueError("data_base64: agents work on JSON and text; send it as data")
+            if not isinstance(name, str) or not _EXTENSION_NAME.fullmatch(name):
+                raise ValueError(f"{str(name)[:50]}: an extension attribute has 1 to 20 of a-z and 0-9 in its name")
+        return {name: item for name, item in value.items() if name not in beside} | {"extensions": beside}
+
+
+def parse_event[E: CloudEvent](contract: type[E], body: bytes) -> E:
+    """The event in a message's body. Raises `InvalidMessage`, which names the attribute."""
+    try:
+        return contract.model_validate_json(body)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        where = ".".join(str(part) for part in first["loc"])
+        said = first["msg"].removeprefix("Value error, ")
+        raise InvalidMessage(f"a message on the topic is no event: {f'{where}: ' if where else ''}{said}") from None
+
+
+def reaction_step_id(event_id: str, agent: str) -> str:
+    """The id of the step in which `agent` reacts to an event of the run."""
+    return f"{event_id}.{agent}"
+
+
+def reaction_input(event: Event) -> AgentInput:
+    """What the agents that react to `event` are given of it."""
+    shown = {
+        "type": event.type,
+        "source": event.origin or event.source,
+        "subject": event.subject,
+        "time": event.time.isoformat() if event.time else None,
+        "data": event.data,
+    }
+    return AgentInput(request={"event": {name: item for name, item in shown.items() if item is not None}})
+
+
+def reaction_task(event: Event, agent: str) -> AgentTask:
+    """The task that is `agent`'s reaction to `event`.
+
+    It is the same for every delivery, so that a repeated one finds the step's claim or its record.
+    """
+    step_id = reaction_step_id(event.id, agent)
+    given: AgentInput | ArtifactRef = reaction_input(event)
+    if event.inputref is not None:
+        given = ArtifactRef(address=event.inputref, size=event.inputsize, content_type=_JSON_CONTENT)
+    return AgentTask(
+        task_id=event.rootid,
+        step_id=step_id,
+        agent=agent,
+        input=given,
+        deadline=event.deadline,
+        reply_to=ReplyTo(instance_id=event.replyto, event=names.reply_event(step_id)),
+        budget=Budget(max_output_tokens=event.maxtokens),
+    )
