@@ -25,10 +25,11 @@ from devhost.http.server import HttpServer
 from devhost.keys import DURABLE_KEY, HostKeys
 from devhost.offline_model.api import OfflineModelApi
 from devhost.options import HostOptions
+from devhost.taskhub.concurrency import Concurrency
 from devhost.taskhub.durable_executor import DurableExecutor
 from devhost.taskhub.endpoint import MAX_MESSAGE_BYTES
 from devhost.taskhub.hub import TaskHub
-from devhost.taskhub.in_memory import Concurrency, InMemoryTaskHub
+from devhost.taskhub.in_memory import InMemoryTaskHub
 from devhost.taskhub.management_api import ManagementApi
 from devhost.triggers.by_hand import manual_triggers
 from devhost.triggers.service_bus import build_service_bus_triggers

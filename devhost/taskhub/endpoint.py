@@ -4,7 +4,9 @@ Source of the protocol: `durabletask/internal/orchestrator_service.proto`, servi
 half (`GetWorkItems` and its completions) is refused: work items are run by this host and by nobody else.
 """
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+import inspect
+import re
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from typing import Any, Final, NoReturn, Protocol
 
 import grpc
@@ -13,6 +15,7 @@ from durabletask.internal import orchestrator_service_pb2 as pb
 from durabletask.internal import orchestrator_service_pb2_grpc as stubs
 
 MAX_MESSAGE_BYTES: Final = 64 * 1024 * 1024
+_CAPITAL: Final = re.compile(r"(?<!^)([A-Z])")
 
 _CALLS: Final = (
     "Hello",
@@ -73,13 +76,15 @@ class Waits(Protocol):
 
 
 class Endpoint:
-    """Serves `service`, an object with the protocol's methods, on 127.0.0.1 and a free port.
+    """Serves objects with the protocol's methods on 127.0.0.1 and a free port.
 
-    The methods are plain functions of (request, context) that return at once; those in `_WAITS` are answered by
-    `service.wait_for`. A waiting call costs a future, not a thread.
+    The methods are functions of (request, context), plain ones that return at once or coroutines, named as the protocol
+    names them or in the same words in lower case (`StartInstance`, `start_instance`); those in `_WAITS` are answered by
+    `service.wait_for`. A waiting call costs a future, not a thread. `others` have the methods that `service` has not; a
+    call that nobody has is refused.
     """
 
-    def __init__(self, service: Waits) -> None:
+    def __init__(self, service: Waits, *others: object) -> None:
         self._server = grpc.aio.server(
             options=[
                 ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
@@ -88,7 +93,7 @@ class Endpoint:
             ]
         )
         add_to_server: Any = stubs.add_TaskHubSidecarServiceServicer_to_server
-        add_to_server(_servicer(service), self._server)
+        add_to_server(_servicer(service, others), self._server)
         self._port = 0
 
     @property
@@ -108,17 +113,26 @@ class Endpoint:
         await self._server.stop(grace=1.0)
 
 
-def _servicer(service: Waits) -> stubs.TaskHubSidecarServiceServicer:
+def _servicer(service: Waits, others: Sequence[object]) -> stubs.TaskHubSidecarServiceServicer:
+    def method(name: str) -> Callable[[Any, CallContext], Any]:
+        names = (name, _CAPITAL.sub(r"_\1", name).lower())
+        found = (getattr(each, spelling, None) for each in (service, *others) for spelling in names)
+        return next((each for each in found if each is not None), _refuse_unknown)
+
     servicer = stubs.TaskHubSidecarServiceServicer()
     for name in _CALLS:
-        setattr(servicer, name, _call(getattr(service, name)))
+        setattr(servicer, name, _call(method(name)))
     for name in _WAITS:
         setattr(servicer, name, _wait(service, finished=name == "WaitForInstanceCompletion"))
     for name in _STREAMS:
-        setattr(servicer, name, _stream(getattr(service, name)))
+        setattr(servicer, name, _stream(method(name)))
     for name in _WORKER_CALLS:
         setattr(servicer, name, _call(_refuse_worker))
     return servicer
+
+
+def _refuse_unknown(_: object, context: CallContext) -> NoReturn:
+    context.abort(grpc.StatusCode.UNIMPLEMENTED, "this task hub does not do that")
 
 
 def _refuse_worker(_: object, context: CallContext) -> NoReturn:
@@ -128,7 +142,8 @@ def _refuse_worker(_: object, context: CallContext) -> NoReturn:
 def _call(method: Callable[[Any, CallContext], Any]) -> Callable[[Any, Any], Awaitable[Any]]:
     async def handle(request: Any, context: Any) -> Any:
         try:
-            return method(request, CallContext())
+            answer = method(request, CallContext())
+            return await answer if inspect.isawaitable(answer) else answer
         except Refused as refused:
             return await context.abort(refused.code, refused.details)
 

@@ -11,7 +11,7 @@ Work items are taken from the backend in this process; no gRPC call lies between
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 from typing import Any, Final
@@ -21,6 +21,7 @@ from durabletask.internal import orchestrator_service_pb2 as pb
 
 from devhost.clock import Clock, SystemClock
 from devhost.taskhub.alarms import Alarms
+from devhost.taskhub.concurrency import Concurrency
 from devhost.taskhub.endpoint import CallContext, Endpoint
 from devhost.taskhub.hub import Turn, WorkItemExecutor
 from devhost.taskhub.served_backend import ServedBackend
@@ -28,23 +29,6 @@ from devhost.taskhub.served_backend import ServedBackend
 _log = logging.getLogger(__name__)
 
 RERUN_AFTER: Final = timedelta(seconds=1)
-
-
-@dataclass(frozen=True, slots=True)
-class Concurrency:
-    """How many work items of a kind run at once: `host.json`'s `extensions.durableTask.maxConcurrent...Functions`.
-
-    Each is at least 1.
-    """
-
-    orchestrators: int = 10
-    activities: int = 10
-    entities: int = 10
-
-    def __post_init__(self) -> None:
-        for name in ("orchestrators", "activities", "entities"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} is {getattr(self, name)}; at least one must be allowed to run")
 
 
 class InMemoryTaskHub:

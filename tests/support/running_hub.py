@@ -10,10 +10,11 @@ import azure.durable_functions as df
 from durabletask.client import OrchestrationState, OrchestrationStatus
 
 from devhost.clock import Clock
+from devhost.taskhub.concurrency import Concurrency
 from devhost.taskhub.durable_executor import DurableExecutor
 from devhost.taskhub.hub import WorkItemExecutor
 from devhost.taskhub.hub_client import HubClient
-from devhost.taskhub.in_memory import Concurrency, InMemoryTaskHub
+from devhost.taskhub.in_memory import InMemoryTaskHub
 from tests.support.eventually import eventually
 from tests.support.sdk_app import SdkApp
 

@@ -14,8 +14,9 @@ from durabletask.client import OrchestrationStatus
 from durabletask.internal import orchestrator_service_pb2 as pb
 
 from devhost.clock import ManualClock
+from devhost.taskhub.concurrency import Concurrency
 from devhost.taskhub.hub import Turn
-from devhost.taskhub.in_memory import RERUN_AFTER, Concurrency, InMemoryTaskHub
+from devhost.taskhub.in_memory import RERUN_AFTER, InMemoryTaskHub
 from tests.support.eventually import eventually
 from tests.support.hub_app import Steps, make_app
 from tests.support.running_hub import running_hub

@@ -1,0 +1,79 @@
+"""The durable task hub: an `Engine` over a file in the state directory, with its gRPC endpoint in front of it.
+
+Wiring: client -> `Endpoint` -> `OrchestrationService` -> `Engine` -> `WorkItemExecutor`. Work is handed to the app in
+this process; no gRPC call lies between the engine and the app.
+"""
+
+from datetime import timedelta
+from pathlib import Path
+from typing import Final
+
+import grpc
+
+from devhost.clock import Clock, SystemClock
+from devhost.taskhub.concurrency import Concurrency
+from devhost.taskhub.endpoint import Endpoint, Refused
+from devhost.taskhub.engine.crash_points import CrashPoints
+from devhost.taskhub.engine.engine import Engine
+from devhost.taskhub.engine.identifiers import Ids
+from devhost.taskhub.engine.service import OrchestrationService
+from devhost.taskhub.hub import WorkItemExecutor
+
+FILE_NAME: Final = "hub.sqlite"
+
+
+class EmbeddedTaskHub:
+    """The `TaskHub` that keeps everything in `directory`. Start it on the event loop that the host runs on."""
+
+    def __init__(
+        self,
+        directory: Path,
+        clock: Clock | None = None,
+        concurrency: Concurrency | None = None,
+        *,
+        drain_within: timedelta = timedelta(seconds=30),
+        ids: Ids | None = None,
+        crash_points: CrashPoints | None = None,
+    ) -> None:
+        """`drain_within` bounds how long `stop` waits for running work items before it cancels them."""
+        self._path = directory / FILE_NAME
+        self._clock = clock or SystemClock()
+        self._concurrency = concurrency
+        self._drain_within = drain_within
+        self._ids = ids
+        self._crash_points = crash_points
+        self._engine: Engine | None = None
+        self._endpoint: Endpoint | None = None
+
+    @property
+    def address(self) -> str:
+        """`127.0.0.1:port` of the gRPC endpoint. Raises `RuntimeError` before `start`."""
+        if self._endpoint is None:
+            raise RuntimeError("the task hub has no address before it is started")
+        return self._endpoint.address
+
+    @property
+    def engine(self) -> Engine:
+        """What does the work. Raises `RuntimeError` before `start`."""
+        if self._engine is None:
+            raise RuntimeError("the task hub has no engine before it is started")
+        return self._engine
+
+    async def start(self, executor: WorkItemExecutor) -> None:
+        """Open the file, serve `address`, take up what had not ended. Raises `StartError`."""
+        self._engine = engine = Engine(
+            self._path, self._clock, self._concurrency, ids=self._ids, crash_points=self._crash_points
+        )
+        self._endpoint = Endpoint(OrchestrationService(engine))
+        await self._endpoint.start()
+        engine.start(executor)
+
+    async def stop(self) -> None:
+        """Hand out nothing more, let running items finish within the limit, cancel the rest, close everything."""
+        if self._engine is None or self._endpoint is None:
+            return
+        try:
+            await self._engine.stop(self._drain_within)
+        finally:
+            self._engine.context.instances.end_waits(Refused(grpc.StatusCode.UNAVAILABLE, "the task hub stops"))
+            await self._endpoint.stop()

@@ -1,0 +1,161 @@
+"""The engine: its parts put together over one file, and what a client may ask of an orchestration."""
+
+import asyncio
+import logging
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from devhost.clock import Clock
+from devhost.taskhub.alarms import Alarms
+from devhost.taskhub.concurrency import Concurrency
+from devhost.taskhub.engine import events
+from devhost.taskhub.engine.actions import Actions
+from devhost.taskhub.engine.activities import Activities
+from devhost.taskhub.engine.commits import Commits
+from devhost.taskhub.engine.context import Context
+from devhost.taskhub.engine.crash_points import CrashPoints, NoCrashPoints
+from devhost.taskhub.engine.identifiers import Ids
+from devhost.taskhub.engine.instance import Instance
+from devhost.taskhub.engine.instances import Instances
+from devhost.taskhub.engine.journal import Journal
+from devhost.taskhub.engine.lifecycle import Beginning, Lifecycle
+from devhost.taskhub.engine.pulse import Pulse
+from devhost.taskhub.engine.recovery import recover
+from devhost.taskhub.engine.schema import open_file
+from devhost.taskhub.engine.timers import Timers
+from devhost.taskhub.engine.turns import Turns
+from devhost.taskhub.hub import WorkItemExecutor
+
+_log = logging.getLogger(__name__)
+
+
+class Engine:
+    """Keeps orchestrations in the file at `path`. Made on the event loop that it then works on.
+
+    The calls change memory at once; `await settled()` before telling anybody that it happened.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        clock: Clock,
+        concurrency: Concurrency | None = None,
+        *,
+        ids: Ids | None = None,
+        crash_points: CrashPoints | None = None,
+    ) -> None:
+        """Open or create the file. Raises `StartError`."""
+        limits = concurrency or Concurrency()
+        self._path = path
+        self.context = context = _context(path, clock, ids or Ids(), crash_points or NoCrashPoints())
+        self.lifecycle = Lifecycle(context)
+        self.activities = Activities(context, limits.activities)
+        self.actions = Actions(context, self.lifecycle, self.activities)
+        self.turns = Turns(context, self.actions, limits.orchestrators)
+        self.lifecycle.on_execution_ended = self._execution_ended
+        context.commits.may_grow = lambda: self.turns.may_change_soon
+        self._executor: WorkItemExecutor | None = None
+
+    @property
+    def commits(self) -> int:
+        """How many transactions were committed since the start."""
+        return self.context.commits.count
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing runs, nothing can run before `next_due`, and everything is on disk."""
+        return not (self.turns.busy or self.activities.busy or self.context.commits.pending)
+
+    @property
+    def next_due(self) -> datetime | None:
+        """The next instant at which something happens by itself; None when nothing will."""
+        return self.context.alarms.earliest
+
+    def start(self, executor: WorkItemExecutor) -> None:
+        """Take up what the file holds and begin to hand out work."""
+        recovered = recover(self.context, self.lifecycle, self.actions)
+        _log.info("task hub %s: %s", self._path, recovered)
+        self._executor = self.turns.executor = self.activities.executor = executor
+        self.context.pulse.ring()
+        self.activities.begin()
+
+    async def settled(self) -> None:
+        """Return once everything that has changed until now is on disk. Raises `StoreFailed`."""
+        await self.context.commits.settled()
+
+    def begin(self, beginning: Beginning, replaceable: Iterable[int] | None = None) -> Instance:
+        """Start an orchestration; see `Lifecycle.begin`."""
+        self.context.crash_points.reached("call-received")
+        return self.lifecycle.begin(beginning, replaceable)
+
+    def raise_event(self, instance: Instance, name: str, data: str | None) -> None:
+        """Have the instance take in an external event with JSON text or nothing."""
+        self.context.crash_points.reached("call-received")
+        self.context.instances.deliver(instance, events.event_raised(self.context.timers.now(), name, data))
+
+    def terminate(self, instance: Instance, output: str | None, *, recursive: bool) -> None:
+        """Have the instance end, and what it waits for too when `recursive`."""
+        self.context.crash_points.reached("call-received")
+        self.lifecycle.terminate(instance, output, recursive=recursive)
+
+    def suspend(self, instance: Instance, reason: str | None) -> None:
+        """Have the instance take in nothing until it is resumed."""
+        if not instance.suspended:
+            now = self.context.timers.now()
+            self.context.instances.deliver(instance, events.execution_suspended(now, reason))
+
+    def resume(self, instance: Instance, reason: str | None) -> None:
+        """Have the instance go on."""
+        self.context.instances.deliver(instance, events.execution_resumed(self.context.timers.now(), reason))
+
+    async def stop(self, within: timedelta) -> None:
+        """Hand out nothing more, let running work end within the limit, cancel the rest, write, close the file."""
+        self.turns.executor = self.activities.executor = None
+        await self._drain(within)
+        tasks = self.turns.tasks | self.activities.tasks
+        if tasks:
+            _log.warning("%d work items were still running and are run again after the next start", len(tasks))
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        self.context.commits.commit()
+        self.die()
+        await self.context.alarms.stop()
+
+    def die(self) -> None:
+        """Do nothing more, as if the process had ended: what is not on disk is gone."""
+        self.turns.executor = self.activities.executor = None
+        self.context.pulse.stop()
+        self.context.commits.abort()
+
+    async def _drain(self, within: timedelta) -> None:
+        tasks = self.turns.tasks | self.activities.tasks
+        if not tasks:
+            return
+        clock = self.context.clock
+        limit = asyncio.create_task(clock.sleep_until(clock.now() + within))
+        ended = asyncio.create_task(asyncio.wait(tasks))
+        waits: set[asyncio.Task[Any]] = {limit, ended}
+        try:
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            limit.cancel()
+            ended.cancel()
+
+    def _execution_ended(self, instance: Instance) -> None:
+        if self._executor is not None:
+            self._executor.forget(instance.id, instance.execution_id)
+        if self.actions.entities is not None:
+            self.actions.entities.execution_ended(instance)
+
+
+def _context(path: Path, clock: Clock, ids: Ids, crash_points: CrashPoints) -> Context:
+    pulse, alarms = Pulse(), Alarms(clock)
+    timers = Timers(clock, alarms)
+    commits = Commits(open_file(path), pulse, crash_points)
+    journal = Journal(commits.connection, commits.changed)
+    commits.add(journal)
+    instances = Instances(journal, timers.now)
+    return Context(clock, ids, crash_points, pulse, alarms, timers, commits, journal, instances)

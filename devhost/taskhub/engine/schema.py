@@ -1,0 +1,104 @@
+"""The task hub's file: its tables, how it is opened, and how a file that cannot be used is refused.
+
+A history is kept in chunks, each what the history grew by from one commit to the next. A chunk's id is the instance's
+key and the chunk's number in one integer, so that a history is a range of ids and grows without rewriting anything.
+"""
+
+import sqlite3
+from pathlib import Path
+from typing import Final
+
+from devhost.errors import StartError
+
+_APPLICATION_ID: Final = 0x4D535448
+_VERSION: Final = 1
+_CHUNK_BITS: Final = 24
+
+_TABLES: Final = """
+CREATE TABLE instances(
+    key INTEGER PRIMARY KEY,
+    instance_id TEXT NOT NULL UNIQUE,
+    execution_id TEXT NOT NULL,
+    name TEXT NOT NULL,
+    version TEXT,
+    status INTEGER NOT NULL,
+    created_at INTEGER NOT NULL,
+    updated_at INTEGER NOT NULL,
+    completed_at INTEGER,
+    scheduled_at INTEGER,
+    parent_id TEXT,
+    parent_execution_id TEXT,
+    parent_task_id INTEGER,
+    custom_status TEXT,
+    failure BLOB,
+    tags TEXT);
+CREATE INDEX instances_unfinished ON instances(key) WHERE completed_at IS NULL;
+CREATE INDEX instances_children ON instances(parent_id) WHERE parent_id IS NOT NULL;
+CREATE TABLE inputs(key INTEGER PRIMARY KEY, text TEXT NOT NULL);
+CREATE TABLE outputs(key INTEGER PRIMARY KEY, text TEXT NOT NULL);
+CREATE TABLE history(id INTEGER PRIMARY KEY, events BLOB NOT NULL);
+CREATE TABLE inbox(id INTEGER PRIMARY KEY, key INTEGER NOT NULL, event BLOB NOT NULL);
+"""
+
+
+def chunk_id(key: int, number: int) -> int:
+    """The id of a chunk of an instance's history; ids of one instance are in the order of its chunks."""
+    return key << _CHUNK_BITS | number
+
+
+def chunk_range(key: int) -> tuple[int, int]:
+    """The lowest and the highest id that a chunk of the instance can have."""
+    return chunk_id(key, 0), chunk_id(key + 1, 0) - 1
+
+
+def open_file(path: Path) -> sqlite3.Connection:
+    """Open or create the task hub's file, for this process alone; it is used by one thread.
+
+    Raises `StartError` for a file that is damaged, in use, another program's, or written by a newer version.
+    """
+    connection: sqlite3.Connection | None = None
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        connection = sqlite3.connect(path, timeout=0, isolation_level=None)
+        _take(connection, path)
+        _prepare(connection, path)
+    except (sqlite3.Error, OSError) as error:
+        if connection is not None:
+            connection.close()
+        raise StartError(
+            f"the task hub's file {path} cannot be used: {error}; move it away to begin with an empty task hub"
+        ) from error
+    except StartError:
+        if connection is not None:
+            connection.close()
+        raise
+    return connection
+
+
+def _take(connection: sqlite3.Connection, path: Path) -> None:
+    # Asked before anything is changed, so that a foreign file is left exactly as it was.
+    (application_id,) = connection.execute("PRAGMA application_id").fetchone()
+    (objects,) = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+    if objects and application_id != _APPLICATION_ID:
+        raise StartError(f"the task hub's file {path} is a database of another program")
+    # Exclusive for the connection's life: no shared-memory file, and a second process is refused.
+    connection.execute("PRAGMA locking_mode=EXCLUSIVE")
+    connection.execute("PRAGMA journal_mode=WAL")
+    connection.execute("PRAGMA synchronous=FULL")
+    connection.execute("PRAGMA cache_size=-8192")
+    connection.execute("PRAGMA wal_autocheckpoint=2000")
+    connection.execute("BEGIN EXCLUSIVE")
+    connection.execute("COMMIT")
+
+
+def _prepare(connection: sqlite3.Connection, path: Path) -> None:
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    if version == 0:
+        connection.executescript(
+            f"BEGIN; {_TABLES} PRAGMA application_id={_APPLICATION_ID}; PRAGMA user_version={_VERSION}; COMMIT;"
+        )
+    elif version > _VERSION:
+        raise StartError(
+            f"the task hub's file {path} was written by a newer version of this host"
+            f" (its schema is {version}, this host knows {_VERSION}): use that version, or move the file away"
+        )

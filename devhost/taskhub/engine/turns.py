@@ -1,0 +1,140 @@
+"""When an orchestrator's turn runs: once there is something to take in, and nothing more is about to come.
+
+A turn replays the whole history, so what comes together is best taken in together. While activities or
+sub-orchestrations of an instance are under way, its turn waits until nothing came for some passes of the event loop,
+more of them the longer its history is: a long replay costs more than the wait for what is about to come. With nothing
+else under way it runs at once.
+"""
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from functools import partial
+from typing import Final
+
+from durabletask.internal import orchestrator_service_pb2 as pb
+
+from devhost.taskhub.engine import events
+from devhost.taskhub.engine.actions import Actions
+from devhost.taskhub.engine.activities import RERUN_AFTER
+from devhost.taskhub.engine.context import Context
+from devhost.taskhub.engine.instance import Instance
+from devhost.taskhub.hub import Turn, WorkItemExecutor
+
+_log = logging.getLogger(__name__)
+
+_SHORTEST_WAIT: Final = 8
+_EVENTS_A_PASS: Final = 8
+_WAKING: Final = frozenset({"executionResumed", "executionTerminated"})
+
+
+class Turns:
+    """Runs turns, never two of one instance at once."""
+
+    def __init__(self, context: Context, actions: Actions, limit: int) -> None:
+        self.executor: WorkItemExecutor | None = None
+        #: How many turns were run and kept.
+        self.count = 0
+        self._context = context
+        self._actions = actions
+        self._limit = limit
+        # With the pass in which each may run at the earliest.
+        self._ripening: dict[Instance, int] = {}
+        self._ripe: dict[Instance, None] = {}
+        self._running: set[asyncio.Task[None]] = set()
+        self._again = 0
+        context.instances.on_event = self.note
+        context.pulse.listen(self._on_pass)
+
+    @property
+    def tasks(self) -> set[asyncio.Task[None]]:
+        """Those that run."""
+        return set(self._running)
+
+    @property
+    def busy(self) -> bool:
+        """Whether one runs, or will without anything else happening."""
+        return bool(self._running or self._ripe or self._ripening or self._again)
+
+    @property
+    def may_change_soon(self) -> bool:
+        """Whether one runs or may begin to."""
+        return bool(self._running or self._ripe)
+
+    def note(self, instance: Instance) -> None:
+        """Something came for the instance, or it may go on."""
+        if not _can_run(instance) or instance in self._ripe:
+            return
+        wait = 0
+        if instance.activities or instance.children:
+            wait = _SHORTEST_WAIT + (len(instance.history) + len(instance.inbox)) // _EVENTS_A_PASS
+        if wait:
+            self._ripening[instance] = self._context.pulse.passes + wait
+        else:
+            self._ripening.pop(instance, None)
+            self._ripe[instance] = None
+        self._context.pulse.ring()
+
+    def _on_pass(self) -> bool:
+        passes = self._context.pulse.passes
+        ripened = [each for each, at in self._ripening.items() if at <= passes]
+        for instance in ripened:
+            del self._ripening[instance]
+            self._ripe[instance] = None
+        while self.executor is not None and self._ripe and len(self._running) < self._limit:
+            instance = next(iter(self._ripe))
+            del self._ripe[instance]
+            self._begin(instance, self.executor)
+        return bool(self._ripening)
+
+    def _begin(self, instance: Instance, executor: WorkItemExecutor) -> None:
+        if not _can_run(instance):
+            return
+        self._context.crash_points.reached("turn-begins")
+        instance.taken = len(instance.inbox)
+        new_events = [events.orchestrator_started(self._context.timers.now())]
+        new_events += [each.event for each in instance.inbox]
+        turn = Turn(instance.id, instance.execution_id, instance.history, new_events)
+        task = asyncio.get_running_loop().create_task(self._run(instance, turn, executor))
+        self._running.add(task)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._running.discard(task)
+        self._context.commits.check(task)
+        self._context.pulse.ring()
+
+    async def _run(self, instance: Instance, turn: Turn, executor: WorkItemExecutor) -> None:
+        try:
+            response = await executor.orchestrator(turn)
+        except Exception:
+            _log.exception("a turn of '%s' could not be run and is tried again in %s", instance.id, RERUN_AFTER)
+            self._later(instance)
+            return
+        self._context.crash_points.reached("turn-ended")
+        self._keep(instance, turn.new_events, response)
+
+    def _keep(self, instance: Instance, taken_in: Sequence[pb.HistoryEvent], response: pb.OrchestratorResponse) -> None:
+        if instance.removed:
+            return
+        self._actions.apply(instance, taken_in, response)
+        self.count += 1
+        self._context.crash_points.reached("turn-applied")
+        self.note(instance)
+
+    def _later(self, instance: Instance) -> None:
+        instance.taken = 0
+        self._again += 1
+        self._context.alarms.at(self._context.clock.now() + RERUN_AFTER, partial(self._try_again, instance))
+
+    def _try_again(self, instance: Instance) -> None:
+        self._again -= 1
+        self.note(instance)
+
+
+def _can_run(instance: Instance) -> bool:
+    if instance.removed or instance.taken or instance.finished or instance.held_until is not None or not instance.inbox:
+        return False
+    if not instance.suspended:
+        return True
+    return any(each.event.WhichOneof("eventType") in _WAKING for each in instance.inbox)
