@@ -1,14 +1,19 @@
 """The app's one source of time outside orchestrators, passed in so that tests can hold it still."""
 
+import asyncio
 from datetime import UTC, datetime
 from typing import Protocol
 
 
 class Clock(Protocol):
-    """Tells the time."""
+    """Tells the time and waits for it."""
 
     def now(self) -> datetime:
         """The current instant, timezone-aware UTC."""
+        ...
+
+    async def sleep_until(self, when: datetime) -> None:
+        """Return once `now()` has reached `when`; at once when it already has. Safe to cancel."""
         ...
 
 
@@ -18,3 +23,8 @@ class SystemClock:
     def now(self) -> datetime:
         """The current instant, timezone-aware UTC."""
         return datetime.now(UTC)
+
+    async def sleep_until(self, when: datetime) -> None:
+        """Sleep on the event loop; a wall clock set back while sleeping is waited out."""
+        while (remaining := (when - self.now()).total_seconds()) > 0:
+            await asyncio.sleep(remaining)

@@ -6,7 +6,8 @@ from typing import Self
 from shared.artifacts.files import FileArtifacts
 from shared.artifacts.store import ArtifactStore
 from shared.clock import Clock, SystemClock
-from shared.llm.endpoint import resolve_endpoint
+from shared.llm.endpoint import resolve_endpoint, resolve_fallback
+from shared.llm.guard import GuardedModel, RateLimit
 from shared.llm.model import ModelClient
 from shared.llm.openai import OpenAIModel
 from shared.messaging.bus import MessageBus
@@ -30,6 +31,7 @@ class Resources:
     @classmethod
     def from_settings(cls, settings: Settings) -> Self:
         """The resources that `settings` name; nothing is opened or reached yet."""
+        clock = SystemClock()
         return cls(
             settings=settings,
             store=SqliteState(settings.data_dir / "state.db"),
@@ -41,6 +43,12 @@ class Resources:
                 )
             ),
             artifacts=FileArtifacts(settings.data_dir / "artifacts"),
-            model=OpenAIModel(lambda: resolve_endpoint(settings)),
-            clock=SystemClock(),
+            model=_model(settings, clock),
+            clock=clock,
         )
+
+
+def _model(settings: Settings, clock: Clock) -> ModelClient:
+    fallback = OpenAIModel(lambda: resolve_fallback(settings)) if settings.model_fallback_name else None
+    limit = RateLimit(settings.model_requests_per_minute or None, settings.model_tokens_per_minute or None)
+    return GuardedModel(OpenAIModel(lambda: resolve_endpoint(settings)), clock, limit=limit, fallback=fallback)

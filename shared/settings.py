@@ -72,6 +72,34 @@ class Settings(BaseModel):
         alias="MUSTER_MODEL_MAX_OUTPUT_TOKENS",
         description="The most tokens one model call may answer with.",
     )
+    model_requests_per_minute: int = Field(
+        default=0,
+        ge=0,
+        alias="MUSTER_MODEL_REQUESTS_PER_MINUTE",
+        description="How many model calls each instance of the app may make a minute. 0 is no limit.",
+    )
+    model_tokens_per_minute: int = Field(
+        default=0,
+        ge=0,
+        alias="MUSTER_MODEL_TOKENS_PER_MINUTE",
+        description="How many tokens, in and out, each instance may use a minute. 0 is no limit.",
+    )
+    model_fallback_name: _Text = Field(
+        default="",
+        alias="MUSTER_MODEL_FALLBACK_NAME",
+        description="The model that is asked when the first one is away or limits requests. Empty for none.",
+    )
+    model_fallback_base_url: _Text = Field(
+        default="",
+        alias="MUSTER_MODEL_FALLBACK_BASE_URL",
+        description="The fallback's endpoint. Empty: the first model's.",
+    )
+    model_fallback_api_key: _Text = Field(
+        default="",
+        alias="MUSTER_MODEL_FALLBACK_API_KEY",
+        description="The fallback endpoint's key. Empty at the first model's endpoint: the first model's key.",
+        repr=False,
+    )
     environment: _Text = Field(
         default="",
         alias="AZURE_FUNCTIONS_ENVIRONMENT",

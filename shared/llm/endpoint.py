@@ -18,10 +18,10 @@ def resolve_endpoint(settings: Settings) -> Endpoint:
 
     Raises `ConfigurationError` when nothing is set outside development, and for an endpoint that is no address.
     """
-    if not (settings.model_api_key.isascii() and settings.model_api_key.isprintable()):
-        raise ConfigurationError("MUSTER_MODEL_API_KEY has characters that cannot travel in a header")
+    key = _checked_key("MUSTER_MODEL_API_KEY", settings.model_api_key)
     if settings.model_base_url:
-        return Endpoint(settings.model_base_url, _credential(settings), settings.model_name)
+        credential = _credential("MUSTER_MODEL_BASE_URL", settings.model_base_url, key, settings)
+        return Endpoint(settings.model_base_url, credential, settings.model_name)
     if settings.model_api_key:
         return Endpoint(None, settings.model_api_key, settings.model_name)
     if settings.in_development and settings.website_hostname:
@@ -29,21 +29,41 @@ def resolve_endpoint(settings: Settings) -> Endpoint:
     raise ConfigurationError("no model is configured: set MUSTER_MODEL_BASE_URL, or MUSTER_MODEL_API_KEY")
 
 
-def _credential(settings: Settings) -> ApiKey:
-    host = _host(settings.model_base_url)
-    if settings.model_api_key:
-        return settings.model_api_key
+def resolve_fallback(settings: Settings) -> Endpoint:
+    """The endpoint to call when the first is away: by default the same one with another model.
+
+    Raises `ConfigurationError` for an endpoint that is no address, and whatever makes the first endpoint impossible.
+    """
+    url = settings.model_fallback_base_url
+    key = _checked_key("MUSTER_MODEL_FALLBACK_API_KEY", settings.model_fallback_api_key)
+    if not url:
+        first = resolve_endpoint(settings)
+        return Endpoint(first.base_url, key or first.api_key, settings.model_fallback_name)
+    credential = _credential("MUSTER_MODEL_FALLBACK_BASE_URL", url, key, settings)
+    return Endpoint(url, credential, settings.model_fallback_name)
+
+
+def _checked_key(setting: str, key: str) -> str:
+    if not (key.isascii() and key.isprintable()):
+        raise ConfigurationError(f"{setting} has characters that cannot travel in a header")
+    return key
+
+
+def _credential(setting: str, url: str, key: str, settings: Settings) -> ApiKey:
+    host = _host(setting, url)
+    if key:
+        return key
     if host.endswith(_AZURE_HOSTS):
         return entra_token(settings.client_id or None, _AZURE_SCOPE)
     return _NO_KEY
 
 
-def _host(url: str) -> str:
+def _host(setting: str, url: str) -> str:
     try:
         parts = urlsplit(url)
         host = parts.hostname if parts.scheme in ("http", "https") else None
     except ValueError:
         host = None
     if not host:
-        raise ConfigurationError("MUSTER_MODEL_BASE_URL is no http or https address")
+        raise ConfigurationError(f"{setting} is no http or https address")
     return host

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from shared.errors import ConfigurationError
-from shared.llm.endpoint import resolve_endpoint
+from shared.llm.endpoint import resolve_endpoint, resolve_fallback
 from shared.llm.openai import Endpoint
 from shared.llm.prices import OFFLINE_MODEL
 from shared.settings import Settings
@@ -71,3 +71,34 @@ def test_a_key_that_no_header_can_carry_is_an_error_that_does_not_show_it(key: s
     with pytest.raises(ConfigurationError, match="MUSTER_MODEL_API_KEY") as refused:
         resolve(api_key=key)
     assert key not in str(refused.value)
+
+
+def fallback(**environ: Any) -> Endpoint:
+    return resolve_fallback(Settings.read({f"MUSTER_MODEL_{name.upper()}": value for name, value in environ.items()}))
+
+
+def test_a_fallback_without_an_address_is_another_model_of_the_first_endpoint() -> None:
+    found = fallback(base_url="https://x.example/v1/", api_key="k", fallback_name="small")
+    assert found == Endpoint("https://x.example/v1/", "k", "small")
+
+
+def test_the_first_endpoints_key_is_never_sent_to_a_fallback_elsewhere() -> None:
+    found = fallback(base_url="https://x.example/v1/", api_key="k", fallback_base_url="https://y.example/v1/")
+    assert found.api_key == "none"
+
+
+def test_a_fallback_elsewhere_has_its_own_key() -> None:
+    found = fallback(api_key="k", fallback_base_url="https://y.example/v1/", fallback_api_key="f", fallback_name="m")
+    assert found == Endpoint("https://y.example/v1/", "f", "m")
+
+
+@pytest.mark.parametrize(
+    ("environ", "setting"),
+    [
+        ({"fallback_base_url": "ftp://y.example"}, "MUSTER_MODEL_FALLBACK_BASE_URL"),
+        ({"api_key": "k", "fallback_api_key": "k\u00e9"}, "MUSTER_MODEL_FALLBACK_API_KEY"),
+    ],
+)
+def test_a_fallback_that_cannot_be_used_names_its_setting(environ: dict[str, str], setting: str) -> None:
+    with pytest.raises(ConfigurationError, match=setting):
+        fallback(**environ)
