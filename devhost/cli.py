@@ -72,6 +72,11 @@ def parse_arguments(arguments: Sequence[str]) -> argparse.Namespace:
         metavar="SECONDS",
         help="how long running calls may take to finish after Ctrl-C (default: 30)",
     )
+    add(
+        "--sticky",
+        action="store_true",
+        help="keep orchestrators alive between their turns; without it each turn is a replay, as in Azure",
+    )
     add("--json-logs", action="store_true", help="log one JSON object a line")
     add("--verbose", action="store_true", help="log what libraries and the engine do as well")
     return parser.parse_args(arguments)
@@ -93,6 +98,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         topology_file=_resolved(chosen.servicebus_config),
         ready_file=_resolved(chosen.ready_file),
         verbose=chosen.verbose,
+        sticky=chosen.sticky,
     )
     return asyncio.run(_serve(options))
 

@@ -17,6 +17,7 @@ CHATTY: Final = (
     "asyncio",
     "azure.core",
     "azure.durable_functions",
+    "azure.durable_functions.worker",
     "azure.identity",
     "azure.servicebus",
     "azure.cosmos",

@@ -13,7 +13,8 @@ class HostOptions:
 
     Without a `state_dir` it is `.devhost` in the app's folder; `topology_file` names the Service Bus entities, and
     `amqp_port` the port to serve them on in place of the one in the app's settings. Port 0 is any free one. `drain` is
-    how long running calls may take to finish once the host is told to stop.
+    how long running calls may take to finish once the host is told to stop. `sticky` keeps orchestrators alive between
+    their turns instead of replaying them.
     """
 
     app_dir: Path
@@ -27,3 +28,4 @@ class HostOptions:
     amqp_port: int | None = None
     ready_file: Path | None = None
     verbose: bool = False
+    sticky: bool = False

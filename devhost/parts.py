@@ -31,6 +31,7 @@ from devhost.taskhub.endpoint import MAX_MESSAGE_BYTES
 from devhost.taskhub.hub import TaskHub
 from devhost.taskhub.in_memory import InMemoryTaskHub
 from devhost.taskhub.management_api import ManagementApi
+from devhost.taskhub.turns import ReplayedTurns, StickyTurns
 from devhost.triggers.by_hand import manual_triggers
 from devhost.triggers.service_bus import build_service_bus_triggers
 from devhost.triggers.timer import build_timer_triggers
@@ -92,7 +93,7 @@ def build_parts(ground: Ground, worker: Worker, functions: Sequence[FunctionMeta
     invoker = Invoker(
         worker, clock, durable_client=_durable_client(ground, hub), timeout=timeout, write_outputs=outputs.write
     )
-    durable = _durable(ground, hub, functions, invoker) if any(map(_is_durable, functions)) else None
+    durable = _durable(ground, hub, worker, functions, invoker) if any(map(_is_durable, functions)) else None
     endpoint = FunctionEndpoint(routes, ground.keys, RequestLimits.from_host_json(host_json), invoker)
     own = _own_routes(ground, functions, routes, invoker, durable)
     return Parts(
@@ -125,8 +126,11 @@ def _durable_client(ground: Ground, hub: TaskHub) -> Callable[[], str]:
     return value
 
 
-def _durable(ground: Ground, hub: TaskHub, functions: Sequence[FunctionMetadata], invoker: Invoker) -> Durable:
-    executor = DurableExecutor(functions, invoker)
+def _durable(
+    ground: Ground, hub: TaskHub, worker: Worker, functions: Sequence[FunctionMetadata], invoker: Invoker
+) -> Durable:
+    turns = StickyTurns() if ground.options.sticky else ReplayedTurns()
+    executor = DurableExecutor(functions, invoker, callable_of=worker.callable_of, turns=turns)
     return Durable(hub, executor, ManagementApi(hub, ground.keys, orchestrators=executor.orchestrators))
 
 

@@ -9,9 +9,11 @@ import base64
 import binascii
 import json
 import logging
-from collections.abc import Iterable
+import sys
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
+from azure.durable_functions.internal.payloads import get_payload_store
 from azure_functions_runtime.bindings.datumdef import Datum
 from durabletask.internal import helpers
 from durabletask.internal import orchestrator_service_pb2 as pb
@@ -19,7 +21,9 @@ from google.protobuf.message import DecodeError, Message
 from google.protobuf.wrappers_pb2 import StringValue
 
 from devhost.taskhub.hub import Turn
+from devhost.taskhub.turns import ReplayedTurns, Turns
 from devhost.worker.model import FunctionMetadata, InvocationError, InvocationResult, Invoke
+from devhost.worker.stock import StockOrchestrator, stock_orchestrator
 
 _log = logging.getLogger(__name__)
 
@@ -46,15 +50,31 @@ class FunctionNames:
         return self._functions.get(name.lower())
 
 
-class DurableExecutor:
-    """A `WorkItemExecutor` for the functions of one app."""
+type CallableOf = Callable[[FunctionMetadata], Callable[..., Any] | None]
 
-    def __init__(self, functions: Iterable[FunctionMetadata], invoke: Invoke) -> None:
+
+class DurableExecutor:
+    """A `WorkItemExecutor` for the functions of one app.
+
+    `callable_of` gives what the worker calls for a function: an orchestrator that it shows to be the stock SDK's own is
+    run by `turns`, on the event loop. Every other function, and every orchestrator without it, goes through `invoke`.
+    """
+
+    def __init__(
+        self,
+        functions: Iterable[FunctionMetadata],
+        invoke: Invoke,
+        *,
+        callable_of: CallableOf | None = None,
+        turns: Turns | None = None,
+    ) -> None:
         functions = tuple(functions)
         self._invoke = invoke
+        self._turns = turns or ReplayedTurns()
         self._orchestrators = FunctionNames(functions, *_ORCHESTRATOR)
         self._activities = FunctionNames(functions, *_ACTIVITY)
         self._entities = FunctionNames(functions, *_ENTITY)
+        self._stock = _stock_orchestrators(functions, callable_of) if callable_of is not None else {}
 
     @property
     def orchestrators(self) -> tuple[str, ...]:
@@ -67,6 +87,19 @@ class DurableExecutor:
         function = self._orchestrators.find(started.name)
         if function is None:
             return _failed_orchestration(turn, _unknown("orchestrator", started.name, self._orchestrators.names))
+        stock = self._stock.get(function.name)
+        # What the app keeps in a payload store of its own is put back by the function that the decorator made.
+        if stock is not None and get_payload_store() is None:
+            response = self._turns.run(stock, turn)
+            sys.stdout.flush()
+        else:
+            response = await self._invoked_turn(function, started, turn)
+        _report(started.name, turn, response)
+        return response
+
+    async def _invoked_turn(
+        self, function: FunctionMetadata, started: pb.ExecutionStartedEvent, turn: Turn
+    ) -> pb.OrchestratorResponse:
         result = await self._invoke(
             function,
             _encoded(turn.request()),
@@ -117,7 +150,38 @@ class DurableExecutor:
         return response if failure is None else _failed_batch(request, failure)
 
     def forget(self, instance_id: str, execution_id: str) -> None:
-        """Nothing is kept between turns: every turn is a replay."""
+        """Drop what is kept of an execution between its turns."""
+        self._turns.forget(instance_id, execution_id)
+
+
+def _stock_orchestrators(
+    functions: Iterable[FunctionMetadata], callable_of: CallableOf
+) -> Mapping[str, StockOrchestrator]:
+    """By the names of their functions; an orchestrator with more bindings than its trigger is not among them."""
+    found = {}
+    for function in functions:
+        if function.trigger.type == "orchestrationTrigger" and len(function.bindings) == 1:
+            registered = callable_of(function)
+            stock = stock_orchestrator(registered) if registered is not None else None
+            if stock is not None:
+                found[function.name] = stock
+    return found
+
+
+def _report(name: str, turn: Turn, response: pb.OrchestratorResponse) -> None:
+    """A line where an orchestration begins, and one where it ends."""
+    if not turn.past_events:
+        _log.info("%s (orchestration %s): started", name, turn.instance_id)
+    if not response.actions or not response.actions[-1].HasField("completeOrchestration"):
+        return
+    end = response.actions[-1].completeOrchestration
+    if end.orchestrationStatus == pb.ORCHESTRATION_STATUS_FAILED:
+        failure = end.failureDetails
+        text = f"{failure.errorType}: {failure.errorMessage}"
+        _log.error("%s (orchestration %s): FAILED: %s", name, turn.instance_id, text)
+        return
+    status = pb.OrchestrationStatus.Name(end.orchestrationStatus).removeprefix("ORCHESTRATION_STATUS_")
+    _log.info("%s (orchestration %s): %s", name, turn.instance_id, status.lower().replace("_", " "))
 
 
 def _encoded(request: Message) -> Datum:

@@ -5,7 +5,7 @@ Wiring: trigger -> `Invoker` (adds durable clients, bounds, measures, logs, coun
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from datetime import timedelta
 from typing import Any, Protocol
 
@@ -81,7 +81,9 @@ class Invoker:
             clients = function.inputs("durableClient")
             inputs += [(each.name, Datum(self._durable_client(), "string")) for each in clients]
         # A task of its own gives the call its own context variables and keeps it whole when the caller goes away.
-        task = asyncio.create_task(self._run(function, inputs, metadata or {}, trace_parent, reason))
+        task = _begun(self._run(function, inputs, metadata or {}, trace_parent, reason))
+        if task.done():
+            return task.result()
         self._running.add(task)
         task.add_done_callback(self._running.discard)
         return await asyncio.shield(task)
@@ -104,7 +106,7 @@ class Invoker:
         if self._timeout is None:
             returned = await call
         else:
-            returned = await self._bounded(asyncio.create_task(call), function, self._timeout)
+            returned = await self._bounded(_begun(call), function, self._timeout)
         error = returned.error or await self._written(function, returned)
         result = InvocationResult(
             returned.invocation_id,
@@ -131,6 +133,8 @@ class Invoker:
         return None
 
     async def _bounded(self, call: asyncio.Task[Returned], function: FunctionMetadata, longest: timedelta) -> Returned:
+        if call.done():
+            return call.result()
         limit = asyncio.create_task(self._clock.sleep_until(self._clock.now() + longest))
         await asyncio.wait({call, limit}, return_when=asyncio.FIRST_COMPLETED)
         limit.cancel()
@@ -141,9 +145,16 @@ class Invoker:
         return Returned("", None, {}, InvocationError("FunctionTimeoutException", message, ""))
 
 
+def _begun[T](call: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
+    """A task that has run already as far as it gets without waiting: most calls of a no-op never meet the loop."""
+    return asyncio.Task(call, loop=asyncio.get_running_loop(), eager_start=True)
+
+
 def _report(function: FunctionMetadata, result: InvocationResult, reason: str) -> None:
-    milliseconds = result.duration.total_seconds() * 1000
     error = result.error
+    if error is None and not _log.isEnabledFor(logging.INFO):
+        return
+    milliseconds = result.duration.total_seconds() * 1000
     fields: dict[str, Any] = {
         "function": function.name,
         "reason": reason,

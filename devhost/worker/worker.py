@@ -11,10 +11,10 @@ import asyncio
 import os
 import sys
 import uuid
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import azure_functions_runtime as runtime
 from azure_functions_runtime.bindings.datumdef import Datum
@@ -67,6 +67,11 @@ class Worker:
     def functions(self) -> tuple[FunctionMetadata, ...]:
         """Every function of the app, sorted by name."""
         return self._functions
+
+    def callable_of(self, function: FunctionMetadata) -> Callable[..., Any] | None:
+        """What the library calls for `function`: the app's own, as its decorators left it."""
+        info = registry.get_function(function.function_id)
+        return None if info is None else info.func
 
     async def invoke(
         self,

@@ -216,7 +216,7 @@ async def test_a_finished_orchestration_is_restarted_and_purged_by_its_addresses
 
 
 async def test_the_management_api_starts_lists_and_signals(client: Client) -> None:
-    status, links = await client.manage("POST", "/orchestrators/chain_v1/managed-1", timeout="0")
+    status, links = await client.manage("POST", "/orchestrators/chain_v1/managed-1")
     assert status == 202
     assert (await client.finished(links))["runtimeStatus"] == "Failed", "it was started without a text"
     status, listed = await client.manage("GET", "/instances", instanceIdPrefix="managed-")

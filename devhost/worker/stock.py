@@ -1,0 +1,78 @@
+"""Recognises orchestrators that the stock Durable SDK's decorator made, and finds the app's own function in them.
+
+The worker calls such a function with base64 text and gets base64 text back. One that is recognised can be run with the
+same SDK code and without the text. The recognition asks for SDK versions that the tests have seen, and for the very
+code that the decorator makes of a function: anything else is called as the worker would.
+"""
+
+import importlib.metadata
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from types import CodeType, FunctionType
+from typing import Any, Final
+
+import azure.durable_functions as df
+from azure.durable_functions.worker import DurableFunctionsWorker
+
+_log = logging.getLogger(__name__)
+
+TESTED_VERSIONS: Final = {"durabletask": ("1.12.0",), "azure-functions-durable": ("2.0.0rc3",)}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class StockOrchestrator:
+    """An orchestrator as the app wrote it, and the SDK's worker that runs it."""
+
+    function: Callable[..., Any]
+    worker: DurableFunctionsWorker
+
+
+def stock_orchestrator(registered: Callable[..., Any]) -> StockOrchestrator | None:
+    """The app's orchestrator in the function that the worker has registered; None when it is not of the stock shape."""
+    handle = _wrapped(registered)
+    if handle is None or not _sdk_is_tested() or _codes(registered) != _stock_codes():
+        return None
+    held = dict(zip(handle.__code__.co_freevars, handle.__closure__ or (), strict=True))
+    function, worker = held["orchestrator_func"].cell_contents, held["worker"].cell_contents
+    if type(worker) is not DurableFunctionsWorker or not callable(function):
+        return None
+    return StockOrchestrator(function, worker)
+
+
+@cache
+def _sdk_is_tested() -> bool:
+    untested = [
+        f"{package} {version}"
+        for package, tested in TESTED_VERSIONS.items()
+        if (version := importlib.metadata.version(package)) not in tested
+    ]
+    if untested:
+        _log.info("orchestrators are run the long way: this host is not tested with %s", " and ".join(untested))
+    return not untested
+
+
+@cache
+def _stock_codes() -> tuple[CodeType, CodeType] | None:
+    """What the decorator makes of an orchestrator, seen on one made here."""
+
+    def probe(context: Any, _input: Any) -> None: ...
+
+    app = df.DFApp()
+    app.orchestration_trigger(context_name="context")(probe)
+    made = next(each for each in app.get_functions() if each.get_function_name() == probe.__name__)
+    return _codes(made.get_user_function())
+
+
+def _codes(registered: Callable[..., Any]) -> tuple[CodeType, CodeType] | None:
+    """The code of the registered function and of the one it wraps; every function of one decorator shares them."""
+    handle = _wrapped(registered)
+    if handle is None or not isinstance(registered, FunctionType):
+        return None
+    return registered.__code__, handle.__code__
+
+
+def _wrapped(registered: Callable[..., Any]) -> FunctionType | None:
+    handle = getattr(registered, "__wrapped__", None)
+    return handle if isinstance(handle, FunctionType) else None
