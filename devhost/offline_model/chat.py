@@ -159,7 +159,8 @@ def answer(request: ChatRequest) -> Answer:
     prompt = read_prompt(instructions, asked)
     wanted = request.response_format
     if wanted is not None and wanted.json_schema is not None:
-        text = json.dumps(minimal_instance(wanted.json_schema.schema_, prompt.topic), ensure_ascii=False)
+        instance = minimal_instance(wanted.json_schema.schema_, prompt.topic, f"{instructions}\n{asked}")
+        text = json.dumps(instance, ensure_ascii=False)
     elif wanted is not None and wanted.type == "json_object":
         text = json.dumps({"text": answer_text(prompt)}, ensure_ascii=False)
     else:

@@ -2,11 +2,14 @@
 
 Covers what structured output uses: objects, arrays, texts, numbers, enums, constants, unions, references (recursive
 ones too). Optional properties are left out, and null is chosen where it may be. What cannot be made is refused by name.
+Between the values of an enum, and between true and false, a digest of the prompt chooses: askers differ, repetitions
+do not.
 """
 
+import hashlib
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -37,6 +40,7 @@ class UnsatisfiableSchemaError(ValueError):
 class _Maker:
     root: Mapping[str, Any]
     topic: str
+    prompt: str
 
     def make(self, schema: Any, name: str, depth: int) -> Any:
         if depth > _MAX_DEPTH:
@@ -49,7 +53,7 @@ class _Maker:
         if "const" in schema:
             return schema["const"]
         if schema.get("enum"):
-            return schema["enum"][0]
+            return self._one_of(schema["enum"], name)
         for union in ("anyOf", "oneOf"):
             if union in schema:
                 return self._first_possible(schema, union, name, depth)
@@ -107,10 +111,17 @@ class _Maker:
             case "integer" | "number":
                 return _number(schema, name, whole=kind == "integer")
             case "boolean":
-                return False
+                return self._one_of((False, True), name)
             case "null":
                 return None
         raise UnsatisfiableSchemaError(f"the type '{kind}' at '{name}' is unknown")
+
+    def _one_of(self, values: Sequence[Any], name: str) -> Any:
+        """The first without a prompt. The items of an array get successive values, so that a ranking can be made."""
+        place = re.search(r"\[(\d+)\]$", name)
+        base, turn = (name[: place.start()], int(place.group(1))) if place else (name, 0)
+        digest = hashlib.sha256(f"{base}\n{self.prompt}".encode()).digest() if self.prompt else b"\0\0"
+        return values[(int.from_bytes(digest[:2]) + turn) % len(values)]
 
     def _array(self, schema: Mapping[str, Any], name: str, depth: int) -> list[Any]:
         least = max(int(schema.get("minItems", 0)), len(schema.get("prefixItems", ())))
@@ -124,13 +135,15 @@ def _size(schema: Any) -> int:
     return 0 if schema.get("type") == "null" else 2 if "$ref" in schema else 1
 
 
-def minimal_instance(schema: Mapping[str, Any], topic: str) -> Any:
+def minimal_instance(schema: Mapping[str, Any], topic: str, prompt: str = "") -> Any:
     """A value that satisfies `schema`; texts without further limits carry the label and the topic.
+
+    `prompt` is all that the model was told, which decides between values that are equally possible.
 
     Raises `UnsatisfiableSchemaError` naming the place for what cannot be made.
     """
     try:
-        return _Maker(schema, topic).make(schema, "", 0)
+        return _Maker(schema, topic, prompt).make(schema, "", 0)
     except UnsatisfiableSchemaError:
         raise
     except (TypeError, ValueError, AttributeError, ArithmeticError, RecursionError) as malformed:

@@ -1,4 +1,4 @@
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
@@ -54,6 +54,22 @@ def test_the_instance_satisfies_the_schema(model: Any) -> None:
 )
 def test_small_schemas_have_the_value_one_expects(schema: dict[str, Any], value: object) -> None:
     assert minimal_instance(schema, "bees") == value
+
+
+def test_the_prompt_decides_between_values_that_are_equally_possible() -> None:
+    schema = TypeAdapter(Literal["allow", "review", "remove"]).json_schema()
+    prompts = [f"You are moderator {number}." for number in range(50)]
+    answers = [minimal_instance(schema, "bees", prompt) for prompt in prompts]
+    assert set(answers) == {"allow", "review", "remove"}
+    assert answers == [minimal_instance(schema, "bees", prompt) for prompt in prompts]
+    assert {minimal_instance({"type": "boolean"}, "bees", prompt) for prompt in prompts} == {False, True}
+
+
+@pytest.mark.parametrize("prompt", ["", "a", "b", "c", "d"])
+def test_an_array_of_choices_repeats_none_before_all_were_made(prompt: str) -> None:
+    options = ["allow", "review", "remove"]
+    schema = {"type": "array", "items": {"enum": options}, "minItems": 3}
+    assert sorted(minimal_instance(schema, "bees", prompt)) == sorted(options)
 
 
 def test_a_text_says_that_it_comes_from_no_model_and_what_it_is_about() -> None:
