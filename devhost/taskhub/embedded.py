@@ -8,11 +8,9 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Final
 
-import grpc
-
 from devhost.clock import Clock, SystemClock
 from devhost.taskhub.concurrency import Concurrency
-from devhost.taskhub.endpoint import Endpoint, Refused
+from devhost.taskhub.endpoint import Endpoint
 from devhost.taskhub.engine.crash_points import CrashPoints
 from devhost.taskhub.engine.engine import Engine
 from devhost.taskhub.engine.identifiers import Ids
@@ -75,5 +73,4 @@ class EmbeddedTaskHub:
         try:
             await self._engine.stop(self._drain_within)
         finally:
-            self._engine.context.instances.end_waits(Refused(grpc.StatusCode.UNAVAILABLE, "the task hub stops"))
             await self._endpoint.stop()

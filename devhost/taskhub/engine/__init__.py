@@ -14,7 +14,7 @@ The parts, each a module:
 - `instance`: one orchestration in memory; `instances`: all that are active, loaded and let go as needed
 - `events`, `outstanding`: the protocol's history events, and what a history still waits for
 - `turns`: when a turn runs; `actions`: what comes of it; `lifecycle`: how instances begin and end
-- `activities`, `timers`: what an orchestrator waits for
+- `activities`, `strays`, `timers`: what an orchestrator waits for, or did
 - `pulse`, `commits`: passes of the event loop, and when a commit is due; `schema`, `journal`: the file
 - `recovery`: taking up what the file holds
 - `engine`: the parts put together; `service`: the client's half of the protocol over it

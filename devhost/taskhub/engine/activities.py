@@ -17,6 +17,7 @@ from durabletask.internal import orchestrator_service_pb2 as pb
 from devhost.taskhub.engine import events
 from devhost.taskhub.engine.context import Context
 from devhost.taskhub.engine.instance import Instance
+from devhost.taskhub.engine.strays import Strays, TaskKey
 from devhost.taskhub.hub import WorkItemExecutor
 
 _log = logging.getLogger(__name__)
@@ -29,6 +30,10 @@ class _Work:
     instance_id: str
     execution_id: str
     event: pb.HistoryEvent
+
+    @property
+    def task(self) -> TaskKey:
+        return self.execution_id, self.event.eventId
 
     def request(self) -> pb.ActivityRequest:
         asked = self.event.taskScheduled
@@ -55,6 +60,10 @@ class Activities:
         self._queue: deque[_Work] = deque()
         self._running: set[asyncio.Task[None]] = set()
         self._again: set[_Work] = set()
+        # All that were handed out and have not come back.
+        self._under_way: dict[TaskKey, _Work] = {}
+        self._strays = Strays(context.commits.connection, context.commits.changed)
+        context.commits.add(self._strays)
 
     @property
     def tasks(self) -> set[asyncio.Task[None]]:
@@ -67,9 +76,24 @@ class Activities:
         return bool(self._running or self._queue or self._again)
 
     def hand_out(self, instance: Instance, event: pb.HistoryEvent) -> None:
-        """Run the activity that `event` asks for, once that is on disk."""
+        """Run the activity that `event` asks for, once that is on disk; one that is under way is not run twice."""
         work = _Work(instance.id, instance.execution_id, event)
-        self._context.commits.after(partial(self._enqueue, work))
+        if work.task not in self._under_way:
+            self._under_way[work.task] = work
+            self._context.commits.after(partial(self._enqueue, work))
+
+    def execution_ended(self, instance: Instance) -> None:
+        """Nobody waits any more for the activities of the instance's execution; they run all the same."""
+        for event in instance.activities.values():
+            self._strays.add(instance.id, instance.execution_id, event)
+
+    def recover_strays(self) -> int:
+        """Run again what ran for executions that were over when the last process ended; returns how many."""
+        found = [_Work(*stray) for stray in self._strays.load()]
+        for work in found:
+            self._under_way[work.task] = work
+            self._enqueue(work)
+        return len(found)
 
     def begin(self) -> None:
         """Start as many as may run."""
@@ -106,10 +130,24 @@ class Activities:
         self._enqueue(work)
 
     def _take_in(self, work: _Work, response: pb.ActivityResponse) -> None:
-        instance = self._context.instances.active(work.instance_id)
-        task_id = work.event.eventId
-        if instance is None or instance.execution_id != work.execution_id or task_id not in instance.activities:
-            return
-        del instance.activities[task_id]
-        ended = events.task_ended(self._context.timers.now(), task_id, response)
-        self._context.instances.deliver(instance, ended)
+        self._under_way.pop(work.task, None)
+        instance = self._waiting(work)
+        self._strays.discard(work.task)
+        if instance is not None:
+            instance.activities.pop(work.event.eventId, None)
+            ended = events.task_ended(self._context.timers.now(), work.event.eventId, response)
+            self._context.instances.deliver(instance, ended)
+
+    def _waiting(self, work: _Work) -> Instance | None:
+        """Who wants the result: the execution that goes on, or one that failed and may be rewound."""
+        instances, is_stray = self._context.instances, work.task in self._strays
+        instance = instances.active(work.instance_id)
+        if instance is None and is_stray:
+            instance = instances.peek(work.instance_id)
+        if instance is None or instance.execution_id != work.execution_id:
+            return None
+        if work.event.eventId in instance.activities:
+            return instance
+        if is_stray and instance.status == pb.ORCHESTRATION_STATUS_FAILED:
+            return instances.find(work.instance_id)
+        return None

@@ -1,8 +1,9 @@
 """When a commit is due, and what waits for it.
 
 A commit costs the disk's time, whatever it holds. So it waits until everything that could still join it has: until no
-turn is about to run and nothing happened for some passes of the event loop, or until enough has been gathered. The
-numbers below are counts, never times: the same work makes the same commits on a fast machine and on a slow one.
+turn is about to run and nothing happened for some passes of the event loop, or until enough has been gathered. These
+are counts and not times: the same work makes the same commits on a fast machine and on a slow one. Only a turn that
+takes long, as it may on a thread of its own, is not waited for longer than `_PATIENCE`.
 
 The COMMIT runs on the event loop, as everything else does. It blocks for one write to the disk.
 """
@@ -18,10 +19,11 @@ from devhost.taskhub.engine.pulse import Pulse
 
 _log = logging.getLogger(__name__)
 
-# Passes without anything new after which a commit happens: when somebody waits for it, and when nobody does or when a
-# turn that is being run may join it.
+# Passes without anything new after which a commit happens: when somebody waits for it, and when nobody does.
 _LULL: Final = 2
 _LONG_LULL: Final = 64
+# Seconds of the machine's own time that a commit waits for a turn that is being run.
+_PATIENCE: Final = 0.002
 # Changes after which a commit happens whatever else is about to come.
 _BATCH: Final = 64
 _LONG_BATCH: Final = 512
@@ -40,7 +42,7 @@ class Part(Protocol):
 
 
 class StoreFailed(Exception):
-    """A commit failed. What is in memory is ahead of the disk, so nothing more is done until the next start."""
+    """Nothing more is written: memory is ahead of the disk for good, or the hub was stopped."""
 
 
 class Commits:
@@ -54,6 +56,8 @@ class Commits:
         #: Whether more work is being done that should be in the next commit; asked in each pass.
         self.may_grow: Callable[[], bool] = lambda: False
         self.failed: StoreFailed | None = None
+        #: Called once when nothing more will be written.
+        self.on_failure: Callable[[StoreFailed], None] = lambda _: None
         self._pulse = pulse
         self._crash_points = crash_points
         self._parts: Sequence[Part] = ()
@@ -61,6 +65,7 @@ class Commits:
         self._waiters: list[asyncio.Future[None]] = []
         self._changes = 0
         self._quiet = 0
+        self._forced: asyncio.TimerHandle | None = None
         pulse.listen(self._on_pass)
 
     def add(self, part: Part) -> None:
@@ -74,14 +79,16 @@ class Commits:
 
     def changed(self) -> None:
         """Something has changed that the next commit must write."""
-        self._changes += 1
-        self._quiet = 0
-        self._pulse.ring()
+        if self.failed is None:
+            self._changes += 1
+            self._quiet = 0
+            self._pulse.ring()
 
     def after(self, effect: Callable[[], None]) -> None:
         """Call `effect` once everything that has changed until now is on disk. Effects are called in order."""
-        self._effects.append(effect)
-        self._pulse.ring()
+        if self.failed is None:
+            self._effects.append(effect)
+            self._pulse.ring()
 
     async def settled(self) -> None:
         """Return once everything that has changed until now is on disk. Raises `StoreFailed`."""
@@ -96,8 +103,12 @@ class Commits:
 
     def commit(self) -> None:
         """Write what has changed, now."""
+        if self._forced is not None:
+            self._forced.cancel()
+            self._forced = None
         if self.failed is not None:
             return
+        self._quiet = 0
         effects, self._effects = self._effects, []
         waiters, self._waiters = self._waiters, []
         if self._changes:
@@ -111,7 +122,11 @@ class Commits:
             if not waiter.done():
                 waiter.set_result(None)
         for effect in effects:
-            effect()
+            try:
+                effect()
+            except Exception as error:
+                self._fail(error, [])
+                return
         self._crash_points.reached("effects-done")
 
     def check(self, task: asyncio.Task[None]) -> None:
@@ -138,13 +153,12 @@ class Commits:
 
     def _fail(self, error: Exception | None, waiters: list[asyncio.Future[None]]) -> None:
         if self.failed is None:
-            reason = (
-                "the task hub has been stopped" if error is None else f"the task hub could not be written: {error!r}"
-            )
+            reason = "the task hub stops" if error is None else f"the task hub has failed: {error!r}"
             self.failed = StoreFailed(reason)
             self.failed.__cause__ = error
             if error is not None:
                 _log.critical("%s; start the host again to go on from what is on disk", reason, exc_info=error)
+            self.on_failure(self.failed)
         for waiter in (*waiters, *self._waiters):
             if not waiter.done():
                 waiter.set_exception(self.failed)
@@ -152,14 +166,19 @@ class Commits:
                 waiter.exception()
         self._waiters = []
         self._effects = []
+        self._changes = 0
 
     def _on_pass(self) -> bool:
         if self.failed is not None or not self.pending:
             return False
         self._quiet += 1
         awaited = bool(self._effects or self._waiters)
-        lull = _LULL if awaited and not self.may_grow() else _LONG_LULL
-        if self._quiet > lull or self._changes >= (_BATCH if awaited else _LONG_BATCH):
-            self._quiet = 0
+        if self._changes >= (_BATCH if awaited else _LONG_BATCH):
+            self.commit()
+        elif self._quiet > _LULL and self.may_grow():
+            if self._forced is None:
+                self._forced = asyncio.get_running_loop().call_later(_PATIENCE, self.commit)
+            return False
+        elif self._quiet > (_LULL if awaited else _LONG_LULL):
             self.commit()
         return self.pending

@@ -13,7 +13,7 @@ from devhost.taskhub.concurrency import Concurrency
 from devhost.taskhub.engine import events
 from devhost.taskhub.engine.actions import Actions
 from devhost.taskhub.engine.activities import Activities
-from devhost.taskhub.engine.commits import Commits
+from devhost.taskhub.engine.commits import Commits, StoreFailed
 from devhost.taskhub.engine.context import Context
 from devhost.taskhub.engine.crash_points import CrashPoints, NoCrashPoints
 from devhost.taskhub.engine.identifiers import Ids
@@ -56,6 +56,7 @@ class Engine:
         self.turns = Turns(context, self.actions, limits.orchestrators)
         self.lifecycle.on_execution_ended = self._execution_ended
         context.commits.may_grow = lambda: self.turns.may_change_soon
+        context.commits.on_failure = self._failed
         self._executor: WorkItemExecutor | None = None
 
     @property
@@ -75,7 +76,7 @@ class Engine:
 
     def start(self, executor: WorkItemExecutor) -> None:
         """Take up what the file holds and begin to hand out work."""
-        recovered = recover(self.context, self.lifecycle, self.actions)
+        recovered = recover(self.context, self.lifecycle, self.actions, self.activities)
         _log.info("task hub %s: %s", self._path, recovered)
         self._executor = self.turns.executor = self.activities.executor = executor
         self.context.pulse.ring()
@@ -144,9 +145,17 @@ class Engine:
             limit.cancel()
             ended.cancel()
 
+    def _failed(self, error: StoreFailed) -> None:
+        self.turns.executor = self.activities.executor = None
+        self.context.instances.end_waits(error)
+
     def _execution_ended(self, instance: Instance) -> None:
         if self._executor is not None:
-            self._executor.forget(instance.id, instance.execution_id)
+            try:
+                self._executor.forget(instance.id, instance.execution_id)
+            except Exception:
+                _log.exception("the executor could not forget an execution of '%s'", instance.id)
+        self.activities.execution_ended(instance)
         if self.actions.entities is not None:
             self.actions.entities.execution_ended(instance)
 

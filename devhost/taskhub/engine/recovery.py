@@ -4,6 +4,7 @@ import itertools
 from dataclasses import dataclass
 
 from devhost.taskhub.engine.actions import Actions
+from devhost.taskhub.engine.activities import Activities
 from devhost.taskhub.engine.context import Context
 from devhost.taskhub.engine.instance import Instance, Pending
 from devhost.taskhub.engine.lifecycle import Lifecycle
@@ -27,7 +28,7 @@ class Recovered:
         )
 
 
-def recover(context: Context, lifecycle: Lifecycle, actions: Actions) -> Recovered:
+def recover(context: Context, lifecycle: Lifecycle, actions: Actions, activities: Activities) -> Recovered:
     """Take up all orchestrations that have not ended. What they wait for is read off their histories."""
     recovered = Recovered()
     inboxes = context.journal.inboxes()
@@ -40,6 +41,7 @@ def recover(context: Context, lifecycle: Lifecycle, actions: Actions) -> Recover
         recovered.activities += len(found.activities)
         recovered.timers += len(found.timers)
         recovered.events += len(pending)
+    recovered.activities += activities.recover_strays()
     return recovered
 
 

@@ -37,6 +37,11 @@ CREATE INDEX instances_children ON instances(parent_id) WHERE parent_id IS NOT N
 CREATE TABLE inputs(key INTEGER PRIMARY KEY, text TEXT NOT NULL);
 CREATE TABLE outputs(key INTEGER PRIMARY KEY, text TEXT NOT NULL);
 CREATE TABLE history(id INTEGER PRIMARY KEY, events BLOB NOT NULL);
+CREATE TABLE strays(
+    id INTEGER PRIMARY KEY,
+    instance_id TEXT NOT NULL,
+    execution_id TEXT NOT NULL,
+    event BLOB NOT NULL);
 CREATE TABLE inbox(id INTEGER PRIMARY KEY, key INTEGER NOT NULL, event BLOB NOT NULL);
 """
 

@@ -37,9 +37,9 @@ class OrchestrationService:
 
     async def start_instance(self, request: pb.CreateInstanceRequest, _: CallContext) -> pb.CreateInstanceResponse:
         """Start an orchestration; an id in use is `ALREADY_EXISTS`."""
-        policy = request.orchestrationIdReusePolicy.replaceableStatus
+        policy = request.orchestrationIdReusePolicy if request.HasField("orchestrationIdReusePolicy") else None
         try:
-            instance = self._engine.begin(beginning_of(request), list(policy) if policy else None)
+            instance = self._engine.begin(beginning_of(request), None if policy is None else policy.replaceableStatus)
         except AlreadyExists as refused:
             raise Refused(grpc.StatusCode.ALREADY_EXISTS, str(refused)) from None
         await self._settled()
@@ -55,7 +55,10 @@ class OrchestrationService:
 
         There is no time limit: the caller's own deadline cancels the wait. Raises `Refused` when the hub stops.
         """
-        await self._instances.wait(request.instanceId, finished=finished)
+        try:
+            await self._instances.wait(request.instanceId, finished=finished)
+        except StoreFailed as failed:
+            raise Refused(grpc.StatusCode.UNAVAILABLE, str(failed)) from None
         return self._response(request)
 
     async def raise_event(self, request: pb.RaiseEventRequest, _: CallContext) -> pb.RaiseEventResponse:
