@@ -4,6 +4,7 @@ Wiring: event -> its task -> the same consumer as the agent's queue: claim, run,
 agent publishes travel in its answer to the run's orchestrator, which alone puts events of the run on the topic.
 """
 
+import logging
 from datetime import datetime
 
 import azure.durable_functions as df
@@ -17,6 +18,8 @@ from shared.contracts import AgentCard
 from shared.errors import InvalidMessage
 from shared.events import Event, parse_event, reaction_task
 
+log = logging.getLogger("muster.agents")
+
 
 class EventConsumer:
     """Handles the deliveries of agents' subscriptions, as reactions that `consumer` runs."""
@@ -27,12 +30,15 @@ class EventConsumer:
     async def consume(
         self, agent: AgentCard, body: bytes, *, owner: str, enqueued_at: datetime | None, reply: Reply
     ) -> None:
-        """Handle one delivery to `agent`'s subscription; returning completes it.
+        """Handle one delivery to `agent`'s subscription; returning completes it. Who is not asked to react does not.
 
         Raises `InvalidMessage` for a body that is no event of a run, or one that the agent does not react to, and
         what `QueueConsumer.consume_task` raises.
         """
         event = parse_event(Event, body)
+        if not event.asks(agent.name):
+            log.info("%s is not asked to react to event %s of run %s", agent.name, event.id, event.rootid)
+            return
         if event.type not in [subscription.type for subscription in agent.subscribes]:
             raise InvalidMessage(f"{agent.name} does not react to {event.type}")
         task = reaction_task(event, agent.name)

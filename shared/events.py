@@ -11,7 +11,18 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AwareDatetime, Field, StringConstraints, ValidationError, model_validator
 
 from shared import names
-from shared.contracts import AgentInput, AgentTask, ArtifactRef, Budget, Contract, EventType, JsonData, ReplyTo, TaskId
+from shared.contracts import (
+    AgentInput,
+    AgentTask,
+    ArtifactRef,
+    Budget,
+    Contract,
+    EventType,
+    JsonData,
+    ReplyTo,
+    StepId,
+    TaskId,
+)
 from shared.errors import InvalidMessage
 
 EVENT_CONTENT = "application/cloudevents+json"
@@ -19,10 +30,12 @@ _JSON_CONTENT = "application/json"
 MAX_HOPS = 32
 """The most hops that a run may allow."""
 
-Attribute = Annotated[str, StringConstraints(min_length=1, max_length=200)]
-EventId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,22}$")]
-"""An event's id in its run, short enough that it makes a step id together with an agent's name."""
+DATA_RECEIVED = "DataReceived"
+ANALYSIS_COMPLETED = "AnalysisCompleted"
+NOTIFICATION_READY = "NotificationReady"
+"""The event types of the ready-made agents. Others need no entry here: an agent's spec names its own."""
 
+Attribute = Annotated[str, StringConstraints(min_length=1, max_length=200)]
 _EXTENSION_NAME = re.compile(r"[a-z0-9]{1,20}")
 
 
@@ -44,16 +57,18 @@ class Event(CloudEvent):
     """An event of a run.
 
     `rootid` is the run, which is the first cause; `hop` counts the events from the first (0) to this one;
-    `causationid` is the event whose reaction published this one. `replyto` is the instance that waits for the
-    reactions, until `deadline`; each may use `maxtokens` of output. `origin` is the source of an event from outside.
-    When the data is too large for a message, the reactions' input lies in the artifact store at `inputref`, and has
-    `inputsize` bytes.
+    `causationid` is the event whose reaction published this one. `reactors` are the agents that are asked to react,
+    separated by spaces: another that receives the event has been cut off, or has come since. `replyto` is the instance
+    that waits for the reactions, until `deadline`; each may use `maxtokens` of output. `origin` is the source of an
+    event from outside. When the data is too large for a message, the reactions' input lies in the artifact store at
+    `inputref`, and has `inputsize` bytes.
     """
 
-    id: EventId
+    id: StepId
     rootid: TaskId
     hop: Annotated[int, Field(ge=0, le=MAX_HOPS)]
-    causationid: EventId | None = None
+    causationid: StepId | None = None
+    reactors: Annotated[str, Field(max_length=20_000)] = ""
     replyto: TaskId
     deadline: AwareDatetime | None = None
     maxtokens: Annotated[int, Field(ge=1)] | None = None
@@ -66,6 +81,10 @@ class Event(CloudEvent):
         if (self.hop == 0) is not (self.causationid is None):
             raise ValueError("causationid: every event but the one at hop 0 has one")
         return self
+
+    def asks(self, agent: str) -> bool:
+        """Whether `agent` is asked to react."""
+        return agent in self.reactors.split()
 
 
 _OF_RUNS = frozenset(Event.model_fields) - frozenset(CloudEvent.model_fields)

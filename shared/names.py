@@ -57,9 +57,9 @@ def message_id(task_id: str, step_id: str, attempt: int) -> str:
     return f"{task_id}:{step_id}:{attempt}"
 
 
-def event_message_id(instance_id: str, event_id: str) -> str:
+def event_message_id(task_id: str, event_id: str) -> str:
     """The MessageId of a run's event, so that the topic's duplicate detection knows a repeated publication."""
-    return f"{instance_id}:{event_id}"
+    return _short_enough(f"{task_id}:{event_id}")
 
 
 def copy_message_id(message_id: str, made_at: datetime) -> str:
@@ -68,8 +68,11 @@ def copy_message_id(message_id: str, made_at: datetime) -> str:
     It differs from the original's, and from that of a copy made in another second: duplicate detection would take a
     copy under an id that it has seen for the message that it copies, and drop it.
     """
-    copy = f"{message_id}@{int(made_at.timestamp())}"
-    return copy if len(copy) <= MAX_MESSAGE_ID else hashlib.sha256(copy.encode()).hexdigest()
+    return _short_enough(f"{message_id}@{int(made_at.timestamp())}")
+
+
+def _short_enough(message_id: str) -> str:
+    return message_id if len(message_id) <= MAX_MESSAGE_ID else hashlib.sha256(message_id.encode()).hexdigest()
 
 
 def _identifier(agent: str) -> str:

@@ -5,7 +5,7 @@ from typing import Annotated
 
 from pydantic import Field, StringConstraints
 
-from shared.contracts import AgentCard, AgentName, Contract
+from shared.contracts import AgentCard, AgentName, Contract, JsonData
 
 TaskName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,39}$")]
 Instruction = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=4000)]
@@ -41,19 +41,34 @@ class PlanLimits(Contract):
     max_tasks: int = Field(default=20, ge=1, le=MAX_TASKS)
 
 
-class Verdict(Contract):
-    """What a manager thinks of one part. What is not accepted goes back with the comment while it may."""
+class AvailableAgent(Contract):
+    """An agent that a plan may name, and whether it may manage others."""
+
+    name: AgentName
+    description: str
+    manages: bool
+
+
+class PlanningRequest(Contract):
+    """What a planner is asked: the goal as it was given, who there is, and how large the plan may be."""
+
+    goal: JsonData
+    agents: Annotated[tuple[AvailableAgent, ...], Field(min_length=1)]
+    limits: PlanLimits
+
+
+class Rework(Contract):
+    """A part that goes back to who made it, and what has to be mended."""
 
     part: TaskName
-    accepted: bool
-    comment: Annotated[str, StringConstraints(max_length=2000)] = ""
+    comment: Instruction
 
 
-class Review(Contract):
-    """A manager's answer: a verdict on each part, and the parts that were accepted merged into one text."""
+class TeamReview(Contract):
+    """A manager's answer: the parts that are not good enough yet, and the others merged into one text."""
 
-    verdicts: tuple[Verdict, ...]
-    merged: Annotated[str, StringConstraints(min_length=1)]
+    rework: Annotated[tuple[Rework, ...], Field(max_length=MAX_TASKS)] = ()
+    merged: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
 
 
 def plan_problems(plan: Plan, agents: Mapping[str, AgentCard], limits: PlanLimits) -> tuple[str, ...]:

@@ -18,7 +18,7 @@ async def event_message(event: Event, artifacts: ArtifactStore, *, traceparent: 
         body = _json(event.model_copy(update={"data": None, "inputref": kept.address, "inputsize": kept.size}))
     return OutgoingMessage(
         body=body,
-        message_id=names.event_message_id(event.replyto, event.id),
+        message_id=names.event_message_id(event.rootid, event.id),
         correlation_id=event.rootid,
         label=event.type,
         to=names.EVENTS_TO_AGENTS,

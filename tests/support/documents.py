@@ -118,6 +118,7 @@ def an_event(**changes: Any) -> Event:
         "data": {"rows": [1, 2]},
         "rootid": "run-1",
         "hop": 0,
+        "reactors": "analyst tester",
         "replyto": "run-1",
     }
     return Event.model_validate({**fields, **changes})

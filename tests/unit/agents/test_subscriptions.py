@@ -119,6 +119,13 @@ async def test_an_event_that_the_agent_does_not_react_to_is_refused(world: World
     assert world.model.requests == []
 
 
+async def test_an_agent_that_is_not_asked_lets_the_event_pass(world: World, answers: Answers) -> None:
+    """It was cut off, or it has subscribed since the event was published."""
+    await delivered(world, an_event(reactors="analyst"), answers)
+    assert (answers.given, world.model.requests) == ([], [])
+    assert (await world.record()).steps == ()
+
+
 @pytest.mark.parametrize("body", [b"", b"{}", b"[]", b"\xff", json.dumps({"specversion": "1.0"}).encode()])
 async def test_a_body_that_is_no_event_is_refused(world: World, answers: Answers, body: bytes) -> None:
     with pytest.raises(InvalidMessage, match="is no event"):

@@ -105,7 +105,8 @@ def test_a_body_that_is_no_json_object_is_no_event(contract: type[CloudEvent], b
     ("attribute", "value"),
     [
         ("id", "with space"),
-        ("id", "x" * 24),
+        ("id", "x" * 65),
+        ("reactors", "x" * 20_001),
         ("rootid", None),
         ("rootid", "x" * 101),
         ("hop", -1),
@@ -151,6 +152,9 @@ def test_an_input_too_large_for_a_message_is_fetched_by_its_reference() -> None:
     assert task.input == ArtifactRef(address="sha256:" + "a" * 64, size=9, content_type="application/json")
 
 
-def test_the_longest_ids_make_a_legal_task() -> None:
-    task = reaction_task(an_event(id="e" * 23), "a" * 40)
-    assert len(task.step_id) == 64
+def test_only_the_agents_named_are_asked() -> None:
+    event = an_event(reactors="analyst tester")
+    assert [event.asks(name) for name in ("analyst", "tester", "test", "analyst tester", "")] == [True, True] + [
+        False
+    ] * 3
+    assert not an_event(reactors="").asks("analyst")

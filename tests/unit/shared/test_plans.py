@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from shared.plans import Plan, PlanLimits, Review, cycles, plan_problems, team_of
+from shared.plans import Plan, PlanLimits, TeamReview, cycles, plan_problems, team_of
 from tests.support.documents import a_card
 
 AGENTS = {
@@ -130,10 +130,13 @@ def test_what_is_no_plan_is_refused(tasks: Any) -> None:
         Plan.model_validate({"tasks": tasks})
 
 
-@pytest.mark.parametrize("value", [{}, {"verdicts": [], "merged": ""}, {"verdicts": [{"part": "a"}], "merged": "x"}])
+@pytest.mark.parametrize(
+    "value",
+    [{}, {"merged": " "}, {"merged": 7}, {"rework": [{"part": "a"}], "merged": "x"}, {"rework": "a", "merged": "x"}],
+)
 def test_what_is_no_review_is_refused(value: Any) -> None:
     with pytest.raises(ValidationError):
-        Review.model_validate(value)
+        TeamReview.model_validate(value)
 
 
 def test_every_graph_of_three_is_cyclic_exactly_when_a_search_by_force_says_so() -> None:

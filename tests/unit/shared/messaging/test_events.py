@@ -18,6 +18,14 @@ async def test_the_message_is_addressed_to_the_agents_that_react_to_its_type(wor
     assert parse_event(Event, message.body) == an_event()
 
 
+async def test_the_longest_ids_make_a_legal_message(world: World) -> None:
+    event = an_event(id="e" * 64, rootid="r" * 100, replyto="r" * 100)
+    message = await event_message(event, world.resources.artifacts)
+    again = await event_message(event, world.resources.artifacts)
+    other = await event_message(event.model_copy(update={"id": "f" * 64}), world.resources.artifacts)
+    assert message.message_id == again.message_id != other.message_id
+
+
 async def test_the_body_is_a_cloud_event_by_the_book(world: World) -> None:
     message = await event_message(an_event(), world.resources.artifacts)
     document = json.loads(message.body)
