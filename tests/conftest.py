@@ -12,6 +12,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
     parser.addoption("--broker-seed", type=int, default=None, help="the seed of the first of these programs")
     parser.addoption(
+        "--orchestrations",
+        type=int,
+        default=100,
+        help="random orchestrations for tests/unit/devhost/taskhub/test_turns_agree.py",
+    )
+    parser.addoption("--orchestrations-seed", type=int, default=None, help="the seed of the first of these")
+    parser.addoption(
         "--servicebus-connection",
         default=None,
         help="a connection string: tests/contract/servicebus runs against that namespace instead of the local one",

@@ -71,6 +71,18 @@ def standing(generator: object, function: Callable[..., Any]) -> tuple[str, ...]
     return (f"the end of {name} ({_shown(code.co_filename)}:{code.co_firstlineno})" if code else f"the end of {name}",)
 
 
+def without_stacks(response: pb.OrchestratorResponse) -> pb.OrchestratorResponse:
+    """`response` without the stack traces of a failure: they tell how a turn was run, not what came of it."""
+    plain = pb.OrchestratorResponse()
+    plain.CopyFrom(response)
+    for action in plain.actions:
+        details = action.completeOrchestration.failureDetails if action.HasField("completeOrchestration") else None
+        while details is not None:
+            details.ClearField("stackTrace")
+            details = details.innerFailure if details.HasField("innerFailure") else None
+    return plain
+
+
 def step_of_event(event: pb.HistoryEvent) -> str:
     """What the orchestrator asked for when `event` was recorded, such as `call_activity('pay')`."""
     kind = event.WhichOneof("eventType")

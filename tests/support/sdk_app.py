@@ -33,6 +33,10 @@ class SdkApp:
             self.functions.append(FunctionMetadata(name, f"id-{name}", trigger, bindings))
             self._callables[name] = builder.get_user_function()
 
+    def callable_of(self, function: FunctionMetadata) -> Callable[..., Any]:
+        """What a worker would call for `function`."""
+        return self._callables[function.name]
+
     async def __call__(
         self,
         function: FunctionMetadata,
