@@ -23,6 +23,7 @@ MusterError
     ├── AgentOutputInvalid   an agent returned what is no JSON, or too much of it
     ├── AgentFailed          an agent's step ended without success, and its message belongs with the dead letters
     ├── MessageTooLarge      a message is over the queue's limit
+    ├── DocumentTooLarge     a document is larger than the state store takes
     ├── StateCorrupted       a stored document is not one that this app can read
     └── ArtifactCorrupted    an artifact's bytes are not those that were stored
 """
@@ -138,6 +139,10 @@ class AgentFailed(TerminalError):
 
 class MessageTooLarge(TerminalError):
     """A message is over the queue's limit."""
+
+
+class DocumentTooLarge(TerminalError):
+    """A document is larger than the state store takes."""
 
 
 class StateCorrupted(TerminalError):

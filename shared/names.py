@@ -10,6 +10,9 @@ from datetime import datetime
 MAX_MESSAGE_ID = 128
 """The service's limit on a MessageId, in characters."""
 
+COSMOS_RUNS = "runs"
+"""The container with the runs; `infra/cosmos.json` defines it."""
+
 SERVICE_BUS_CONNECTION = "ServiceBusConnection"
 
 ORCHESTRATOR_SEQUENTIAL = "sequential"

@@ -13,7 +13,7 @@ from shared.llm.openai import OpenAIModel
 from shared.messaging.bus import MessageBus
 from shared.messaging.servicebus import Namespace, ServiceBus
 from shared.settings import Settings
-from shared.state.sqlite import SqliteState
+from shared.state.choice import state_store
 from shared.state.store import StateStore
 
 
@@ -30,11 +30,12 @@ class Resources:
 
     @classmethod
     def from_settings(cls, settings: Settings) -> Self:
-        """The resources that `settings` name; nothing is opened or reached yet."""
+        """The resources that `settings` name; nothing is opened or reached yet. Raises `ConfigurationError`."""
         clock = SystemClock()
+        artifacts = FileArtifacts(settings.data_dir / "artifacts")
         return cls(
             settings=settings,
-            store=SqliteState(settings.data_dir / "state.db"),
+            store=state_store(settings, artifacts),
             bus=ServiceBus(
                 Namespace(
                     connection_string=settings.service_bus or None,
@@ -42,7 +43,7 @@ class Resources:
                     client_id=settings.client_id or None,
                 )
             ),
-            artifacts=FileArtifacts(settings.data_dir / "artifacts"),
+            artifacts=artifacts,
             model=_model(settings, clock),
             clock=clock,
         )

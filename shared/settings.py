@@ -7,7 +7,7 @@ import os
 from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
@@ -36,6 +36,37 @@ class Settings(BaseModel):
         default="",
         alias="AZURE_CLIENT_ID",
         description="The client id of the app's user-assigned identity; empty for the machine's own identity.",
+    )
+    state: Literal["", "sqlite", "cosmos"] = Field(
+        default="",
+        alias="MUSTER_STATE",
+        description="Where runs are kept: sqlite or cosmos. Empty: cosmos when a Cosmos DB account is set, else"
+        " sqlite.",
+    )
+    cosmos: _Text = Field(
+        default="",
+        alias="CosmosConnection",
+        description="A Cosmos DB connection string with a key, such as an emulator's.",
+        repr=False,
+    )
+    cosmos_endpoint: _Text = Field(
+        default="",
+        alias="CosmosConnection__accountEndpoint",
+        description="The Cosmos DB account's address, to reach it with the app's Entra ID identity and no key.",
+    )
+    cosmos_database: _Text = Field(
+        default="muster",
+        min_length=1,
+        alias="MUSTER_COSMOS_DATABASE",
+        description="The Cosmos DB database.",
+    )
+    retention_days: int = Field(
+        default=90,
+        ge=0,
+        le=3650,
+        alias="MUSTER_RETENTION_DAYS",
+        description="How many days Cosmos DB keeps a run after its end; 0 for ever. SQLite keeps runs until they are"
+        " deleted.",
     )
     data_dir: Path = Field(
         default=Path(".muster"),

@@ -23,6 +23,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default=None,
         help="a connection string: tests/contract/servicebus runs against that namespace instead of the local one",
     )
+    parser.addoption(
+        "--cosmos-endpoint",
+        default=None,
+        help="an account or Microsoft's emulator: tests/contract/state runs against it instead of the server from npm",
+    )
+    parser.addoption("--cosmos-key", default=None, help="the key of --cosmos-endpoint")
 
 
 @pytest.hookimpl(wrapper=True)

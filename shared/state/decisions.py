@@ -1,4 +1,4 @@
-"""The decisions of the state store, as pure functions from the documents there are to the document to write.
+"""The decisions of the state store, as pure functions from the documents there are to the event to write, if any.
 
 Every store runs the same ones, inside whatever its own means of guarding a write is.
 """
@@ -9,6 +9,7 @@ from datetime import datetime
 from shared.contracts import AgentResult, ErrorInfo, RunResult, Usage
 from shared.errors import ClaimLost, NotFound
 from shared.state.documents import Attempt, RunDocument, StepDocument
+from shared.state.events import RunAdvanced, StepClaimed, StepRecorded, StepReleased
 from shared.status import (
     RUN_TRANSITIONS,
     STEP_TRANSITIONS,
@@ -69,11 +70,12 @@ class Foreign:
     reason: str
 
 
-type ClaimDecision = Claimed | Finished | Busy | NotWanted | Foreign
+type Refusal = Finished | Busy | NotWanted | Foreign
+type ClaimDecision = Claimed | Refusal
 
 
-def decide_claim(run: RunDocument | None, step: StepDocument | None, request: ClaimRequest) -> ClaimDecision:
-    """Whether `request` gets the step. `Claimed` carries the document to write.
+def decide_claim(run: RunDocument | None, step: StepDocument | None, request: ClaimRequest) -> StepClaimed | Refusal:
+    """Whether `request` gets the step: the event of it, or why not.
 
     A claim that ran out without a record is an attempt that was made: it goes into the log, so that an agent that
     takes its process down with it is not begun again for ever.
@@ -89,40 +91,44 @@ def decide_claim(run: RunDocument | None, step: StepDocument | None, request: Cl
     if step is not None and step.status is StepStatus.RUNNING and step.lease_until > request.now:
         return Busy(step.lease_until)
     check_transition(STEP_TRANSITIONS, step.status if step else StepStatus.PENDING, StepStatus.RUNNING)
-    attempts = _attempts_made(step)
-    claimed = StepDocument(
-        task_id=request.task_id,
+    lost = _lost_attempt(step)
+    made = len(step.attempts if step else ()) + (lost is not None)
+    return StepClaimed(
+        at=request.now,
         step_id=request.step_id,
         agent=request.agent,
-        status=StepStatus.RUNNING,
-        attempt=max(request.attempt, len(attempts) + 1),
+        attempt=max(request.attempt, made + 1),
         owner=request.owner,
         lease_until=request.lease_until,
         enqueued_at=step.enqueued_at if step else request.enqueued_at,
-        started_at=request.now,
-        attempts=attempts,
+        lost=lost,
     )
-    return Claimed(claimed)
 
 
-def decide_record(step: StepDocument | None, owner: str, result: AgentResult, now: datetime) -> StepDocument:
-    """The step with its result. Raises `ClaimLost` unless `owner` still holds it."""
+def decide_record(step: StepDocument | None, owner: str, result: AgentResult, now: datetime) -> StepRecorded | None:
+    """The event of `owner` recording its result; None when that very result is recorded already.
+
+    The second is how a record ends whose first answer was lost on the way. Raises `ClaimLost` unless `owner` still
+    holds the step.
+    """
+    if step is not None and (step.owner, step.result, step.completed_at) == (owner, result, now):
+        return None
     held = _held_by(step, owner)
     check_transition(STEP_TRANSITIONS, held.status, result.status)
-    return held.model_copy(update={"status": result.status, "result": result, "completed_at": now})
+    return StepRecorded(at=now, step_id=held.step_id, result=result)
 
 
-def decide_release(step: StepDocument | None, owner: str, attempt: Attempt) -> StepDocument:
-    """The step waiting for its next attempt, `attempt` in its log. Raises `ClaimLost` unless `owner` holds it."""
+def decide_release(step: StepDocument | None, owner: str, attempt: Attempt) -> StepReleased:
+    """The event of a claim given back, `attempt` for its log. Raises `ClaimLost` unless `owner` holds the step."""
     held = _held_by(step, owner)
     check_transition(STEP_TRANSITIONS, held.status, StepStatus.WAITING)
-    return held.model_copy(update={"status": StepStatus.WAITING, "attempts": (*held.attempts, attempt)})
+    return StepReleased(at=attempt.ended_at, step_id=held.step_id, attempt=attempt)
 
 
 def decide_advance(
     run: RunDocument | None, task_id: str, to: RunStatus, result: RunResult | None, now: datetime
-) -> RunDocument:
-    """The run in status `to`; the run itself when it is there already, so that a repeated activity changes nothing.
+) -> RunAdvanced | RunDocument:
+    """The event of the run moving on; the run itself when it is there already, so that a repeat changes nothing.
 
     Raises `NotFound` and `IllegalTransition`.
     """
@@ -131,15 +137,13 @@ def decide_advance(
     if run.status is to:
         return run
     check_transition(RUN_TRANSITIONS, run.status, to)
-    return run.model_copy(
-        update={"status": to, "result": result, "updated_at": now, "completed_at": now if run_is_over(to) else None}
-    )
+    return RunAdvanced(at=now, to=to, result=result)
 
 
-def _attempts_made(step: StepDocument | None) -> tuple[Attempt, ...]:
+def _lost_attempt(step: StepDocument | None) -> Attempt | None:
     if step is None or step.status is not StepStatus.RUNNING:
-        return step.attempts if step else ()
-    lost = Attempt(
+        return None
+    return Attempt(
         attempt=step.attempt,
         started_at=step.started_at,
         ended_at=step.lease_until,
@@ -147,7 +151,6 @@ def _attempts_made(step: StepDocument | None) -> tuple[Attempt, ...]:
         # It may have asked a model before it stopped, and unknown is not free.
         usage=Usage(cost_usd=None),
     )
-    return (*step.attempts, lost)
 
 
 def _held_by(step: StepDocument | None, owner: str) -> StepDocument:

@@ -2,19 +2,19 @@
 
 One thread owns the connection and makes one call after another, so that the disk never holds up the event loop and
 a call that is cancelled cannot leave its transaction to the next one. A write is on disk when its call returns.
+Documents are kept as they are, beside the events that they add up to: the disk is cheap here, and a read is a lookup.
 """
 
 import asyncio
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from pathlib import Path
 
-from pydantic import BaseModel, ValidationError
-
 from shared.contracts import AgentResult, RunResult
 from shared.errors import StateCorrupted, StoreUnavailable
+from shared.state import sqlite_lists
 from shared.state.decisions import (
     ClaimDecision,
     Claimed,
@@ -25,18 +25,20 @@ from shared.state.decisions import (
     decide_release,
 )
 from shared.state.documents import Attempt, RunDocument, RunRecord, StepDocument
+from shared.state.events import EventLog, NumberedEvent, OfStep, RunCreated, StepClaimed
+from shared.state.listing import RunFilter, RunPage, summary_of
+from shared.state.projection import apply_to_run, apply_to_step, replayed
+from shared.state.sqlite_schema import (
+    append_event,
+    insert_agents,
+    insert_run,
+    insert_step,
+    microseconds,
+    open_file,
+    read_document,
+)
 from shared.status import RunStatus
 
-SCHEMA_VERSION = 1
-_SCHEMA = """
-create table if not exists runs (
-    task_id text primary key, type text not null, status text not null, created_at text not null, body text not null
-) without rowid;
-create table if not exists steps (
-    task_id text not null, step_id text not null, position integer not null, status text not null, body text not null,
-    primary key (task_id, step_id)
-) without rowid;
-"""
 _DAMAGED = (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT)
 
 
@@ -52,13 +54,13 @@ class SqliteState:
         """Insert unless the id is taken; see `StateStore.create_run`."""
 
         def work(db: sqlite3.Connection) -> bool:
-            cursor = db.execute(
-                "insert into runs values (?, ?, ?, ?, ?) on conflict do nothing",
-                (run.task_id, run.type, run.status, run.created_at.isoformat(), run.model_dump_json()),
-            )
-            return cursor.rowcount == 1
+            if _is_taken(db, run.task_id):
+                return False
+            insert_run(db, run, microseconds(run))
+            append_event(db, run.task_id, RunCreated(at=run.created_at, run=run))
+            return True
 
-        return await self._in_transaction(work)
+        return await self._writing(work)
 
     async def read_run(self, task_id: str) -> RunRecord | None:
         """One run and its steps; see `StateStore.read_run`."""
@@ -68,9 +70,9 @@ class SqliteState:
             if run is None:
                 return None
             rows = db.execute("select body from steps where task_id = ? order by position", (task_id,))
-            return RunRecord(run=run, steps=tuple(_document(StepDocument, body, task_id) for (body,) in rows))
+            return RunRecord(run=run, steps=tuple(read_document(StepDocument, body, task_id) for (body,) in rows))
 
-        return await self._in_transaction(work)
+        return await self._reading(work)
 
     async def advance_run(
         self, task_id: str, to: RunStatus, *, now: datetime, result: RunResult | None = None
@@ -78,14 +80,22 @@ class SqliteState:
         """Move a run on; see `StateStore.advance_run`."""
 
         def work(db: sqlite3.Connection) -> RunDocument:
-            moved = decide_advance(_run(db, task_id), task_id, to, result, now)
+            run = _run(db, task_id)
+            event = decide_advance(run, task_id, to, result, now)
+            if isinstance(event, RunDocument):
+                return event
+            moved = apply_to_run(run, event)
+            summary = summary_of(moved)
             db.execute(
-                "update runs set status = ?, body = ? where task_id = ?",
-                (moved.status, moved.model_dump_json(), task_id),
+                "update runs set status = ?, summary = ?, body = ? where task_id = ?",
+                (moved.status, summary.model_dump_json(), moved.model_dump_json(), task_id),
             )
+            position = db.execute("select position from runs where task_id = ?", (task_id,)).fetchone()[0]
+            insert_agents(db, summary.agents, position)
+            append_event(db, task_id, event)
             return moved
 
-        return await self._in_transaction(work)
+        return await self._writing(work)
 
     async def claim_step(self, request: ClaimRequest) -> ClaimDecision:
         """Claim a step; see `StateStore.claim_step`."""
@@ -93,27 +103,81 @@ class SqliteState:
         def work(db: sqlite3.Connection) -> ClaimDecision:
             step = _step(db, request.task_id, request.step_id)
             decision = decide_claim(_run(db, request.task_id), step, request)
-            if isinstance(decision, Claimed):
-                _write_step(db, decision.step)
-            return decision
+            if not isinstance(decision, StepClaimed):
+                return decision
+            return Claimed(_write_step(db, request.task_id, step, decision))
 
-        return await self._in_transaction(work)
+        return await self._writing(work)
 
     async def record_step(self, task_id: str, step_id: str, *, owner: str, result: AgentResult, now: datetime) -> None:
         """Write a result; see `StateStore.record_step`."""
 
         def work(db: sqlite3.Connection) -> None:
-            _write_step(db, decide_record(_step(db, task_id, step_id), owner, result, now))
+            step = _step(db, task_id, step_id)
+            event = decide_record(step, owner, result, now)
+            if event is not None:
+                _write_step(db, task_id, step, event)
 
-        await self._in_transaction(work)
+        await self._writing(work)
 
     async def release_step(self, task_id: str, step_id: str, *, owner: str, attempt: Attempt) -> None:
         """Give a claim back; see `StateStore.release_step`."""
 
         def work(db: sqlite3.Connection) -> None:
-            _write_step(db, decide_release(_step(db, task_id, step_id), owner, attempt))
+            step = _step(db, task_id, step_id)
+            _write_step(db, task_id, step, decide_release(step, owner, attempt))
 
-        await self._in_transaction(work)
+        await self._writing(work)
+
+    async def read_log(self, task_id: str) -> EventLog | None:
+        """The log of a run; see `StateStore.read_log`."""
+
+        def work(db: sqlite3.Connection) -> EventLog | None:
+            rows = db.execute("select sequence, body from events where task_id = ? order by sequence", (task_id,))
+            events = tuple(_numbered(sequence, body, task_id) for sequence, body in rows)
+            return EventLog(task_id=task_id, events=events) if events else None
+
+        return await self._reading(work)
+
+    async def list_runs(self, asked: RunFilter, *, limit: int, continuation: str | None = None) -> RunPage:
+        """A page of runs; see `StateStore.list_runs`."""
+        return await self._reading(lambda db: sqlite_lists.page(db, asked, limit, continuation))
+
+    async def count_runs(self, asked: RunFilter) -> Mapping[RunStatus, int]:
+        """Runs by status; see `StateStore.count_runs`."""
+        return await self._reading(lambda db: sqlite_lists.counts(db, asked))
+
+    async def import_run(self, log: EventLog) -> bool:
+        """Store a run with its log; see `StateStore.import_run`."""
+        record = replayed(log)
+
+        def work(db: sqlite3.Connection) -> bool:
+            if _is_taken(db, log.task_id):
+                return False
+            insert_run(db, record.run, microseconds(record.run))
+            for step in record.steps:
+                insert_step(db, step)
+            for numbered in log.events:
+                append_event(db, log.task_id, numbered.event)
+            return True
+
+        return await self._writing(work)
+
+    async def purge_run(self, task_id: str) -> int:
+        """Remove a run; see `StateStore.purge_run`."""
+
+        def work(db: sqlite3.Connection) -> int:
+            row = db.execute("select position from runs where task_id = ?", (task_id,)).fetchone()
+            if row is None:
+                return 0
+            steps = db.execute("delete from steps where task_id = ?", (task_id,)).rowcount
+            db.execute("delete from events where task_id = ?", (task_id,))
+            db.execute("delete from run_agents where position = ?", row)
+            db.execute("delete from run_words where rowid = ?", row)
+            db.execute("delete from runs where position = ?", row)
+            return 1 + steps
+
+        return await self._writing(work)
 
     async def close(self) -> None:
         """Close the file."""
@@ -124,70 +188,62 @@ class SqliteState:
             self._connection.close()
             self._connection = None
 
-    async def _in_transaction[T](self, work: Callable[[sqlite3.Connection], T]) -> T:
-        return await asyncio.get_running_loop().run_in_executor(self._thread, self._run_in_transaction, work)
+    async def _writing[T](self, work: Callable[[sqlite3.Connection], T]) -> T:
+        return await self._in_transaction("begin immediate", work)
 
-    def _run_in_transaction[T](self, work: Callable[[sqlite3.Connection], T]) -> T:
+    async def _reading[T](self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """Readers wait for nobody: in write-ahead mode they see the file as it was when they began."""
+        return await self._in_transaction("begin", work)
+
+    async def _in_transaction[T](self, begin: str, work: Callable[[sqlite3.Connection], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._thread, self._run_in_transaction, begin, work)
+
+    def _run_in_transaction[T](self, begin: str, work: Callable[[sqlite3.Connection], T]) -> T:
         try:
             if self._connection is None:
-                self._connection = _open(self._path)
-            self._connection.execute("begin immediate")
+                self._connection = open_file(self._path)
+            self._connection.execute(begin)
             with self._connection:
                 return work(self._connection)
         except sqlite3.Error as error:
             if error.sqlite_errorcode in _DAMAGED:
                 raise StateCorrupted(f"the state store at {self._path} cannot be read: {error}") from error
-            raise StoreUnavailable(f"the state store at {self._path} did not answer: {error}") from error
+            raise StoreUnavailable(f"the state store at {self._path} did not answer: {_cause(error)}") from error
         except OSError as error:
             raise StoreUnavailable(f"the state store at {self._path} cannot be opened: {error}") from error
 
 
-def _open(path: Path) -> sqlite3.Connection:
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    db = sqlite3.connect(path, timeout=10, isolation_level=None)
-    try:
-        _prepare(db, path)
-    except BaseException:
-        db.close()
-        raise
-    return db
+def _cause(error: sqlite3.Error) -> str:
+    """What went wrong, and what a person can do about it where SQLite's own words do not say."""
+    match error.sqlite_errorcode & 0xFF:
+        case sqlite3.SQLITE_BUSY:
+            return f"{error}: another process holds it"
+        case sqlite3.SQLITE_FULL:
+            return f"{error}: make room, and what failed will be tried again"
+        case _:
+            return str(error)
 
 
-def _prepare(db: sqlite3.Connection, path: Path) -> None:
-    found = db.execute("pragma user_version").fetchone()[0]
-    if found not in (0, SCHEMA_VERSION):
-        # Nothing may be written before this: the file belongs to a version that keeps it in another way.
-        raise StateCorrupted(f"the state store at {path} has schema version {found}; this app reads {SCHEMA_VERSION}")
-    db.execute("pragma journal_mode = wal")
-    db.execute("pragma synchronous = full")
-    if found == 0:
-        db.executescript(_SCHEMA)
-        db.execute(f"pragma user_version = {SCHEMA_VERSION}")
-
-
-def _document[D: BaseModel](contract: type[D], body: str, task_id: str) -> D:
-    try:
-        return contract.model_validate_json(body)
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        where = ".".join(str(part) for part in first["loc"])
-        kind = contract.__name__
-        raise StateCorrupted(f"a {kind} of run {task_id} cannot be read: {where}: {first['msg']}") from None
+def _is_taken(db: sqlite3.Connection, task_id: str) -> bool:
+    return db.execute("select 1 from runs where task_id = ?", (task_id,)).fetchone() is not None
 
 
 def _run(db: sqlite3.Connection, task_id: str) -> RunDocument | None:
     row = db.execute("select body from runs where task_id = ?", (task_id,)).fetchone()
-    return _document(RunDocument, row[0], task_id) if row else None
+    return read_document(RunDocument, row[0], task_id) if row else None
 
 
 def _step(db: sqlite3.Connection, task_id: str, step_id: str) -> StepDocument | None:
     row = db.execute("select body from steps where task_id = ? and step_id = ?", (task_id, step_id)).fetchone()
-    return _document(StepDocument, row[0], task_id) if row else None
+    return read_document(StepDocument, row[0], task_id) if row else None
 
 
-def _write_step(db: sqlite3.Connection, step: StepDocument) -> None:
-    db.execute(
-        "insert into steps values (?, ?, (select count(*) from steps where task_id = ?), ?, ?)"
-        " on conflict do update set status = excluded.status, body = excluded.body",
-        (step.task_id, step.step_id, step.task_id, step.status, step.model_dump_json()),
-    )
+def _numbered(sequence: int, body: str, task_id: str) -> NumberedEvent:
+    return read_document(NumberedEvent, f'{{"sequence": {sequence}, "event": {body}}}', task_id)
+
+
+def _write_step(db: sqlite3.Connection, task_id: str, step: StepDocument | None, event: OfStep) -> StepDocument:
+    changed = apply_to_step(task_id, step, event)
+    insert_step(db, changed)
+    append_event(db, task_id, event)
+    return changed

@@ -1,11 +1,14 @@
 """The state store: runs and their steps. Every write is a create, or is guarded against a change in between."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Protocol
 
 from shared.contracts import AgentResult, RunResult
 from shared.state.decisions import ClaimDecision, ClaimRequest
 from shared.state.documents import Attempt, RunDocument, RunRecord
+from shared.state.events import EventLog
+from shared.state.listing import RunFilter, RunPage
 from shared.status import RunStatus
 
 
@@ -17,7 +20,7 @@ class StateStore(Protocol):
         ...
 
     async def read_run(self, task_id: str) -> RunRecord | None:
-        """The run with its claimed steps, in the order they were first claimed, in one query."""
+        """The run with its claimed steps, in the order of their first claims, in one query."""
         ...
 
     async def advance_run(
@@ -31,11 +34,34 @@ class StateStore(Protocol):
         ...
 
     async def record_step(self, task_id: str, step_id: str, *, owner: str, result: AgentResult, now: datetime) -> None:
-        """Write the result of a step that `owner` claimed. Raises `ClaimLost`."""
+        """Write the result of a step that `owner` claimed; the very same once more is no error. Raises `ClaimLost`."""
         ...
 
     async def release_step(self, task_id: str, step_id: str, *, owner: str, attempt: Attempt) -> None:
         """Give a claim back because its attempt failed and another is scheduled. Raises `ClaimLost`."""
+        ...
+
+    async def read_log(self, task_id: str) -> EventLog | None:
+        """Everything that happened to a run. Whoever saw an event under a number will see it under no other."""
+        ...
+
+    async def list_runs(self, asked: RunFilter, *, limit: int, continuation: str | None = None) -> RunPage:
+        """A page of at most `limit` runs, the newest first. Raises `InvalidRequest` for a token it did not give."""
+        ...
+
+    async def count_runs(self, asked: RunFilter) -> Mapping[RunStatus, int]:
+        """How many runs there are in each status, of those that are meant; every status is there."""
+        ...
+
+    async def import_run(self, log: EventLog) -> bool:
+        """Store a run with its whole log, numbers included; False, and nothing written, when its id is taken.
+
+        Raises `StateCorrupted` when the log is no log of one run.
+        """
+        ...
+
+    async def purge_run(self, task_id: str) -> int:
+        """Remove everything that is stored of a run, and say how many documents that were; 0 when there were none."""
         ...
 
     async def close(self) -> None:

@@ -17,7 +17,8 @@ from devhost.amqp.listener import AmqpListener
 from devhost.broker.broker import Broker
 from devhost.broker.topology import Topology
 from devhost.clock import SystemClock
-from tests.support.node_program import NodeUnavailable, Report, operations, packages_of, run
+from scripts.node_packages import NodeUnavailable, packages_of
+from tests.support.node_program import Report, operations, run
 from tests.support.service_bus import connection_string
 
 PROGRAM = Path(__file__).parent / "node"

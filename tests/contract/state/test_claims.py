@@ -101,8 +101,8 @@ async def test_the_same_step_id_in_two_runs_is_two_steps(running: StateStore) ->
 
 
 async def test_steps_are_read_in_the_order_in_which_they_were_first_claimed(running: StateStore) -> None:
-    for name in ("zeta", "alpha", "mid"):
-        await claimed(running, a_claim(name, owner=name))
+    for number, name in enumerate(("zeta", "alpha", "mid")):
+        await claimed(running, a_claim(name, owner=name, at=number / 1000))
     await running.record_step("run-1", "zeta", owner="zeta", result=a_result(), now=after(1))
     await running.release_step("run-1", "alpha", owner="alpha", attempt=an_attempt())
     await claimed(running, a_claim("alpha", owner="again", at=2, attempt=2))

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from shared.errors import StateCorrupted, StoreUnavailable
-from shared.state.sqlite import SCHEMA_VERSION, SqliteState
+from shared.state.sqlite import SqliteState
+from shared.state.sqlite_schema import SCHEMA_VERSION
 from shared.status import RunStatus
 from tests.support.documents import a_claim, a_run, after
 from tests.support.host_process import ROOT
