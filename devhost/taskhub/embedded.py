@@ -15,7 +15,9 @@ from devhost.taskhub.engine.crash_points import CrashPoints
 from devhost.taskhub.engine.engine import Engine
 from devhost.taskhub.engine.identifiers import Ids
 from devhost.taskhub.engine.service import OrchestrationService
+from devhost.taskhub.entities.service import EntityService
 from devhost.taskhub.hub import WorkItemExecutor
+from devhost.taskhub.operations.page_tokens import PageTokens, kept_secret
 
 FILE_NAME: Final = "hub.sqlite"
 
@@ -62,7 +64,9 @@ class EmbeddedTaskHub:
         self._engine = engine = Engine(
             self._path, self._clock, self._concurrency, ids=self._ids, crash_points=self._crash_points
         )
-        self._endpoint = Endpoint(OrchestrationService(engine))
+        context = engine.context
+        tokens = PageTokens(kept_secret(context.commits.connection, context.ids.new))
+        self._endpoint = Endpoint(OrchestrationService(engine), EntityService(engine, tokens))
         await self._endpoint.start()
         engine.start(executor)
 

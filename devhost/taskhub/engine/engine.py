@@ -26,6 +26,7 @@ from devhost.taskhub.engine.recovery import recover
 from devhost.taskhub.engine.schema import open_file
 from devhost.taskhub.engine.timers import Timers
 from devhost.taskhub.engine.turns import Turns
+from devhost.taskhub.entities.entities import Entities
 from devhost.taskhub.hub import WorkItemExecutor
 
 _log = logging.getLogger(__name__)
@@ -54,6 +55,7 @@ class Engine:
         self.activities = Activities(context, limits.activities)
         self.actions = Actions(context, self.lifecycle, self.activities)
         self.turns = Turns(context, self.actions, limits.orchestrators)
+        self.entities = self.actions.entities = Entities(context, self.lifecycle, limits.entities)
         self.lifecycle.on_execution_ended = self._execution_ended
         context.commits.may_grow = lambda: self.turns.may_change_soon
         context.commits.on_failure = self._failed
@@ -67,7 +69,8 @@ class Engine:
     @property
     def idle(self) -> bool:
         """Whether nothing runs, nothing can run before `next_due`, and everything is on disk."""
-        return not (self.turns.busy or self.activities.busy or self.context.commits.pending)
+        busy = self.turns.busy or self.activities.busy or self.entities.batches.busy
+        return not (busy or self.context.commits.pending)
 
     @property
     def next_due(self) -> datetime | None:
@@ -77,10 +80,12 @@ class Engine:
     def start(self, executor: WorkItemExecutor) -> None:
         """Take up what the file holds and begin to hand out work."""
         recovered = recover(self.context, self.lifecycle, self.actions, self.activities)
-        _log.info("task hub %s: %s", self._path, recovered)
-        self._executor = self.turns.executor = self.activities.executor = executor
+        _log.info("task hub %s: %s; %s", self._path, recovered, self.entities.recover())
+        self._executor = executor
+        self._hand_out_to(executor)
         self.context.pulse.ring()
         self.activities.begin()
+        self.entities.batches.begin()
 
     async def settled(self) -> None:
         """Return once everything that has changed until now is on disk. Raises `StoreFailed`."""
@@ -113,9 +118,9 @@ class Engine:
 
     async def stop(self, within: timedelta) -> None:
         """Hand out nothing more, let running work end within the limit, cancel the rest, write, close the file."""
-        self.turns.executor = self.activities.executor = None
+        self._hand_out_to(None)
         await self._drain(within)
-        tasks = self.turns.tasks | self.activities.tasks
+        tasks = self._tasks()
         if tasks:
             _log.warning("%d work items were still running and are run again after the next start", len(tasks))
         for task in tasks:
@@ -127,12 +132,12 @@ class Engine:
 
     def die(self) -> None:
         """Do nothing more, as if the process had ended: what is not on disk is gone."""
-        self.turns.executor = self.activities.executor = None
+        self._hand_out_to(None)
         self.context.pulse.stop()
         self.context.commits.abort()
 
     async def _drain(self, within: timedelta) -> None:
-        tasks = self.turns.tasks | self.activities.tasks
+        tasks = self._tasks()
         if not tasks:
             return
         clock = self.context.clock
@@ -145,8 +150,14 @@ class Engine:
             limit.cancel()
             ended.cancel()
 
+    def _hand_out_to(self, executor: WorkItemExecutor | None) -> None:
+        self.turns.executor = self.activities.executor = self.entities.batches.executor = executor
+
+    def _tasks(self) -> set[asyncio.Task[None]]:
+        return self.turns.tasks | self.activities.tasks | self.entities.batches.tasks
+
     def _failed(self, error: StoreFailed) -> None:
-        self.turns.executor = self.activities.executor = None
+        self._hand_out_to(None)
         self.context.instances.end_waits(error)
 
     def _execution_ended(self, instance: Instance) -> None:
@@ -156,8 +167,7 @@ class Engine:
             except Exception:
                 _log.exception("the executor could not forget an execution of '%s'", instance.id)
         self.activities.execution_ended(instance)
-        if self.actions.entities is not None:
-            self.actions.entities.execution_ended(instance)
+        self.entities.execution_ended(instance)
 
 
 def _context(path: Path, clock: Clock, ids: Ids, crash_points: CrashPoints) -> Context:

@@ -125,8 +125,17 @@ class Journal:
 
     def unfinished(self) -> Iterator[Instance]:
         """All that have not finished, oldest first, each without history and inbox."""
-        rows = self._connection.execute(f"{_SELECT} WHERE completed_at IS NULL ORDER BY key").fetchall()
-        return map(_instance, rows)
+        return map(_instance, list(self._rows("WHERE completed_at IS NULL ORDER BY created_at,key")))
+
+    def select(self, tail: str, parameters: Sequence[object]) -> Iterator[Instance]:
+        """Instances on disk, read as needed, each without history and inbox.
+
+        `tail` is the rest of the statement that begins with `SELECT ... FROM instances`.
+        """
+        return map(_instance, self._rows(tail, parameters))
+
+    def _rows(self, tail: str, parameters: Sequence[object] = ()) -> Iterator[tuple[Any, ...]]:
+        return self._connection.execute(f"{_SELECT} {tail}", tuple(parameters))
 
     def load(self, instance: Instance) -> None:
         """Fill in the history and the inbox of an instance of which nothing is in memory."""

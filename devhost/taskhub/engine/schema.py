@@ -32,8 +32,12 @@ CREATE TABLE instances(
     custom_status TEXT,
     failure BLOB,
     tags TEXT);
-CREATE INDEX instances_unfinished ON instances(key) WHERE completed_at IS NULL;
+CREATE INDEX instances_created ON instances(created_at);
+CREATE INDEX instances_unfinished ON instances(created_at) WHERE completed_at IS NULL;
+CREATE INDEX instances_finished ON instances(status, created_at) WHERE completed_at IS NOT NULL;
+CREATE INDEX instances_completed ON instances(completed_at) WHERE completed_at IS NOT NULL;
 CREATE INDEX instances_children ON instances(parent_id) WHERE parent_id IS NOT NULL;
+CREATE TABLE secrets(name TEXT PRIMARY KEY, secret BLOB NOT NULL);
 CREATE TABLE inputs(key INTEGER PRIMARY KEY, text TEXT NOT NULL);
 CREATE TABLE outputs(key INTEGER PRIMARY KEY, text TEXT NOT NULL);
 CREATE TABLE history(id INTEGER PRIMARY KEY, events BLOB NOT NULL);
@@ -43,6 +47,16 @@ CREATE TABLE strays(
     execution_id TEXT NOT NULL,
     event BLOB NOT NULL);
 CREATE TABLE inbox(id INTEGER PRIMARY KEY, key INTEGER NOT NULL, event BLOB NOT NULL);
+CREATE TABLE entities(
+    key INTEGER PRIMARY KEY,
+    entity_id TEXT NOT NULL UNIQUE,
+    state TEXT,
+    modified_at INTEGER NOT NULL,
+    section TEXT,
+    owner TEXT);
+CREATE INDEX entities_without_state ON entities(entity_id) WHERE state IS NULL;
+CREATE INDEX entities_locked ON entities(owner) WHERE owner IS NOT NULL;
+CREATE TABLE entity_messages(number INTEGER PRIMARY KEY, entity_id TEXT NOT NULL, due_at INTEGER, event BLOB NOT NULL);
 """
 
 

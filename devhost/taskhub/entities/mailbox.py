@@ -92,18 +92,25 @@ class EntityMailbox:
         of_owner = self.lock is not None and message.caller == self.lock.owner
         (self._of_owner if of_owner else self._waiting)[message.number] = message
 
-    def take(self, limit: int) -> Batch | None:
-        """The next batch, of at most `limit` operations; None when one is out, or nothing may be taken."""
+    def take(self, limit: int, before: int) -> Batch | None:
+        """The next batch: at most `limit` operations, up to the first message whose number is not below `before`.
+
+        None when one is out, or nothing may be taken.
+        """
         queue = self._waiting if self.lock is None else self._of_owner
-        if self._out is not None or not queue:
+        if self._out is not None:
             return None
         operations: list[EntityMessage] = []
+        lock_request: EntityMessage | None = None
         for message in itertools.islice(queue.values(), limit):
+            if message.number >= before:
+                break
             if message.lock is not None:
-                self._out = Batch(tuple(operations), message)
-                return self._out
+                lock_request = message
+                break
             operations.append(message)
-        self._out = Batch(tuple(operations))
+        if operations or lock_request:
+            self._out = Batch(tuple(operations), lock_request)
         return self._out
 
     def settle(self, done: int) -> EntityMessage | None:

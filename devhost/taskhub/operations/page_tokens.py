@@ -9,6 +9,8 @@ import binascii
 import hashlib
 import hmac
 import json
+import sqlite3
+from collections.abc import Callable
 from typing import Final
 
 type Position = tuple[int | str, ...]
@@ -19,6 +21,16 @@ _MAX_LENGTH: Final = 2048
 
 class BadToken(ValueError):
     """A continuation token that this hub did not write for this listing."""
+
+
+def kept_secret(connection: sqlite3.Connection, make: Callable[[], str]) -> bytes:
+    """The secret in the task hub's file; made and written there when it has none."""
+    row = connection.execute("SELECT secret FROM secrets WHERE name='page-tokens'").fetchone()
+    if row is not None:
+        return bytes(row[0])
+    secret = make().encode()
+    connection.execute("INSERT INTO secrets(name,secret) VALUES('page-tokens',?)", (secret,))
+    return secret
 
 
 class PageTokens:

@@ -9,6 +9,7 @@ from devhost.taskhub.entities.mailbox import Batch, EntityMailbox, EntityMessage
 from tests.support.entity_events import call, lock_request, messages, signal
 
 LOCK = Lock("section", "owner")
+ALL = 1_000
 
 
 def numbers(batch: Batch | None) -> list[int]:
@@ -18,12 +19,12 @@ def numbers(batch: Batch | None) -> list[int]:
 
 
 def test_nothing_comes_out_of_an_empty_mailbox() -> None:
-    assert EntityMailbox().take(10) is None
+    assert EntityMailbox().take(10, ALL) is None
 
 
 def test_operations_come_out_together_in_the_order_of_their_arrival() -> None:
     mailbox = EntityMailbox(messages(call(), signal(), call("other")))
-    batch = mailbox.take(10)
+    batch = mailbox.take(10, ALL)
     assert numbers(batch) == [1, 2, 3]
     assert batch is not None
     assert batch.lock_request is None
@@ -31,34 +32,45 @@ def test_operations_come_out_together_in_the_order_of_their_arrival() -> None:
 
 def test_a_batch_has_at_most_the_given_number_of_operations() -> None:
     mailbox = EntityMailbox(messages(signal(), signal(), lock_request()))
-    assert numbers(mailbox.take(2)) == [1, 2]
+    assert numbers(mailbox.take(2, ALL)) == [1, 2]
     mailbox.settle(2)
-    assert numbers(mailbox.take(2)) == [3]
+    assert numbers(mailbox.take(2, ALL)) == [3]
+
+
+def test_a_batch_ends_before_the_first_message_that_may_not_be_taken_yet() -> None:
+    mailbox = EntityMailbox(messages(signal(), signal(), lock_request()))
+    assert numbers(mailbox.take(10, before=2)) == [1]
+    mailbox.settle(1)
+    assert mailbox.take(10, before=2) is None
+    assert numbers(mailbox.take(10, before=3)) == [2]
+    mailbox.settle(1)
+    assert mailbox.take(10, before=3) is None
+    assert numbers(mailbox.take(10, before=4)) == [3]
 
 
 def test_nothing_comes_out_while_a_batch_is_out() -> None:
     mailbox = EntityMailbox(messages(signal()))
-    mailbox.take(10)
+    mailbox.take(10, ALL)
     mailbox.put(EntityMessage(2, signal()))
-    assert mailbox.take(10) is None
+    assert mailbox.take(10, ALL) is None
     assert mailbox.backlog == 2
     mailbox.settle(1)
-    assert numbers(mailbox.take(10)) == [2]
+    assert numbers(mailbox.take(10, ALL)) == [2]
 
 
 def test_operations_that_were_not_done_come_out_again_first_and_hold_up_the_lock() -> None:
     mailbox = EntityMailbox(messages(signal(), signal(), lock_request()))
-    mailbox.take(10)
+    mailbox.take(10, ALL)
     assert mailbox.settle(1) is None
     assert mailbox.lock is None
-    assert numbers(mailbox.take(10)) == [2, 3]
+    assert numbers(mailbox.take(10, ALL)) == [2, 3]
 
 
 def test_a_batch_that_was_given_back_comes_out_as_it_was() -> None:
     mailbox = EntityMailbox(messages(signal(), lock_request()))
-    mailbox.take(10)
+    mailbox.take(10, ALL)
     mailbox.give_back()
-    assert numbers(mailbox.take(10)) == [1, 2]
+    assert numbers(mailbox.take(10, ALL)) == [1, 2]
 
 
 def test_a_batch_that_is_not_out_cannot_end() -> None:
@@ -71,7 +83,7 @@ def test_a_batch_that_is_not_out_cannot_end() -> None:
 
 def test_a_lock_request_ends_a_batch_and_is_granted_after_it() -> None:
     mailbox = EntityMailbox(messages(signal(), lock_request(), signal()))
-    assert numbers(mailbox.take(10)) == [1, 2]
+    assert numbers(mailbox.take(10, ALL)) == [1, 2]
     granted = mailbox.settle(1)
     assert granted is not None
     assert (granted.number, mailbox.lock) == (2, LOCK)
@@ -79,12 +91,12 @@ def test_a_lock_request_ends_a_batch_and_is_granted_after_it() -> None:
 
 def test_behind_a_lock_everything_waits_but_the_calls_of_its_owner() -> None:
     mailbox = EntityMailbox(messages(signal(), call("other"), lock_request("third", "its own")), lock=LOCK)
-    assert mailbox.take(10) is None
+    assert mailbox.take(10, ALL) is None
     for message in messages(call("owner"), signal(), call("owner"), first=4):
         mailbox.put(message)
-    assert numbers(mailbox.take(10)) == [4, 6]
+    assert numbers(mailbox.take(10, ALL)) == [4, 6]
     mailbox.settle(2)
-    assert mailbox.take(10) is None
+    assert mailbox.take(10, ALL) is None
     assert mailbox.backlog == 4
 
 
@@ -92,7 +104,7 @@ def test_what_waited_comes_out_in_order_once_the_lock_is_gone() -> None:
     mailbox = EntityMailbox(messages(signal(), call("other"), lock_request("third", "its own")), lock=LOCK)
     assert mailbox.release("section").unlocked
     assert mailbox.lock is None
-    assert numbers(mailbox.take(10)) == [1, 2, 3]
+    assert numbers(mailbox.take(10, ALL)) == [1, 2, 3]
 
 
 def test_calls_that_the_owner_left_behind_come_first() -> None:
@@ -100,16 +112,16 @@ def test_calls_that_the_owner_left_behind_come_first() -> None:
     for message in messages(call("owner"), call("owner"), first=2):
         mailbox.put(message)
     mailbox.release("section")
-    assert numbers(mailbox.take(10)) == [2, 3, 1]
+    assert numbers(mailbox.take(10, ALL)) == [2, 3, 1]
 
 
 def test_a_batch_of_the_owner_may_end_after_its_lock() -> None:
     mailbox = EntityMailbox(messages(signal()), lock=LOCK)
     mailbox.put(EntityMessage(2, call("owner")))
-    assert numbers(mailbox.take(10)) == [2]
+    assert numbers(mailbox.take(10, ALL)) == [2]
     mailbox.release("section")
     mailbox.settle(1)
-    assert numbers(mailbox.take(10)) == [1]
+    assert numbers(mailbox.take(10, ALL)) == [1]
 
 
 def test_another_section_of_the_same_owner_does_not_unlock() -> None:
@@ -122,12 +134,12 @@ def test_letting_go_of_a_lock_that_is_not_granted_yet_withdraws_the_request() ->
     mailbox = EntityMailbox(messages(signal(), lock_request(), signal()))
     released = mailbox.release("section")
     assert (released.unlocked, released.withdrew) == (False, (2,))
-    assert numbers(mailbox.take(10)) == [1, 3]
+    assert numbers(mailbox.take(10, ALL)) == [1, 3]
 
 
 def test_a_request_that_is_withdrawn_while_it_is_out_is_not_granted() -> None:
     mailbox = EntityMailbox(messages(signal(), lock_request()))
-    mailbox.take(10)
+    mailbox.take(10, ALL)
     assert mailbox.release("section").withdrew == (2,)
     assert mailbox.settle(1) is None
     assert mailbox.lock is None
@@ -194,7 +206,7 @@ def test_whatever_happens_a_mailbox_does_as_its_plain_model(steps: list[str | tu
         if isinstance(step, tuple):
             _take_and_settle(mailbox, model, *step)
         elif step == "give back":
-            if mailbox.take(3) is not None:
+            if mailbox.take(3, ALL) is not None:
                 mailbox.give_back()
         elif step.startswith("release"):
             mailbox.release(f"section of {step[-1]}")
@@ -212,7 +224,7 @@ def _put(mailbox: EntityMailbox, model: Model, message: EntityMessage) -> None:
 
 def _take_and_settle(mailbox: EntityMailbox, model: Model, limit: int, done: int) -> None:
     expected = model.batch(limit)
-    batch = mailbox.take(limit)
+    batch = mailbox.take(limit, ALL)
     assert (numbers(batch) if batch else []) == expected
     if batch is not None:
         done = min(done, len(batch.operations))
