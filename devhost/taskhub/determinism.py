@@ -154,7 +154,7 @@ _ACTIONS: Final[dict[str, Callable[[Any], str]]] = {
     "createSubOrchestration": _sub_orchestration,
     "createTimer": _timer,
     "sendEvent": lambda detail: f"send_event('{detail.name}' to '{detail.instance.instanceId}')",
-    "completeOrchestration": lambda detail: "to end " + _ending(detail),
+    "completeOrchestration": lambda detail: f"its end {_ending(detail)}",
     **_ENTITY,
 }
 

@@ -96,7 +96,6 @@ class Execution(_OrchestrationExecutor):
 
     def fail(self, divergence: Divergence) -> pb.OrchestratorResponse:
         """End the orchestration because of `divergence`: nothing is asked for any more but to unlock entities."""
-        _log.error("%s", divergence)
         self.divergence = divergence
         state, actions = self._state, []
         if state is not None:

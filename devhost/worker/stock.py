@@ -41,16 +41,18 @@ def stock_orchestrator(registered: Callable[..., Any]) -> StockOrchestrator | No
     return StockOrchestrator(function, worker)
 
 
+def untested(version: Callable[[str], str]) -> list[str]:
+    """The packages of the SDK, with their versions, that this host is not tested with."""
+    versions = {package: version(package) for package in TESTED_VERSIONS}
+    return [f"{package} {found}" for package, found in versions.items() if found not in TESTED_VERSIONS[package]]
+
+
 @cache
 def _sdk_is_tested() -> bool:
-    untested = [
-        f"{package} {version}"
-        for package, tested in TESTED_VERSIONS.items()
-        if (version := importlib.metadata.version(package)) not in tested
-    ]
-    if untested:
-        _log.info("orchestrators are run the long way: this host is not tested with %s", " and ".join(untested))
-    return not untested
+    strange = untested(importlib.metadata.version)
+    if strange:
+        _log.info("orchestrators are run the long way: this host is not tested with %s", " and ".join(strange))
+    return not strange
 
 
 @cache
@@ -59,10 +61,9 @@ def _stock_codes() -> tuple[CodeType, CodeType] | None:
 
     def probe(context: Any, _input: Any) -> None: ...
 
-    app = df.DFApp()
-    app.orchestration_trigger(context_name="context")(probe)
-    made = next(each for each in app.get_functions() if each.get_function_name() == probe.__name__)
-    return _codes(made.get_user_function())
+    builder = df.Blueprint().orchestration_trigger(context_name="context")(probe)
+    # An app would build it, and warn of what this one lacks.
+    return _codes(builder._function.get_user_function())  # noqa: SLF001
 
 
 def _codes(registered: Callable[..., Any]) -> tuple[CodeType, CodeType] | None:
