@@ -17,7 +17,6 @@ from shared.state.cosmos_documents import (
     EventBodies,
     change,
     claim_digest,
-    is_task_id,
     run_item,
     run_item_id,
     run_of,
@@ -39,7 +38,7 @@ from shared.state.decisions import (
     decide_record,
     decide_release,
 )
-from shared.state.documents import Attempt, RunDocument, RunRecord, StepDocument
+from shared.state.documents import Attempt, RunDocument, RunRecord, StepDocument, is_task_id
 from shared.state.events import EventLog, RunAdvanced, RunCreated, StepClaimed, StepRecorded, StepReleased
 from shared.state.listing import RunFilter, RunPage
 from shared.state.projection import apply_to_step

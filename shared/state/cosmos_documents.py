@@ -31,13 +31,7 @@ document may have, and a write of 64 KB costs hundreds of request units as it is
 STEP_GRACE = timedelta(days=30)
 """How much longer than its run a step is kept, so that nobody sees a run that has lost its steps."""
 
-_TASK_ID = re.compile(r"[!-~]{1,100}")
 _PLAIN = re.compile(r"[A-Za-z0-9_-]")
-
-
-def is_task_id(text: str) -> bool:
-    """Whether there can be a run of this id at all."""
-    return _TASK_ID.fullmatch(text) is not None
 
 
 def run_item_id(task_id: str) -> str:

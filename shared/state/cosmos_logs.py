@@ -5,11 +5,12 @@ log after that: what has none yet is numbered after all that has, in the order o
 document of its own, guarded by its ETag. So numbers have no gaps and never change, and writers wait for nobody.
 """
 
+import asyncio
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from shared.errors import StateCorrupted
+from shared.errors import StateCorrupted, StoreUnavailable
 from shared.state.cosmos_container import AlreadyThere, Changed, CosmosContainer, Item, NotThere
 from shared.state.cosmos_documents import (
     SCHEMA_VERSION,
@@ -25,7 +26,8 @@ from shared.state.cosmos_documents import (
 from shared.state.events import EventLog, NumberedEvent, RunEvent
 from shared.state.projection import replayed, step_of
 
-_ROUNDS = 8
+_ROUNDS = 20
+_PAUSE_SECONDS = 0.005
 _PARTITION = "select * from c where c.task_id = @run"
 _IDS = "select c.id, c.kind from c where c.task_id = @run"
 _BATCH_ITEMS = 100
@@ -53,7 +55,9 @@ class _Placed:
 
 async def numbered_log(container: CosmosContainer, bodies: EventBodies, task_id: str) -> EventLog | None:
     """The log of a run; None when there is no such run. Events without a number are given theirs."""
-    for _ in range(_ROUNDS):
+    lost = False
+    for number in range(_ROUNDS):
+        await asyncio.sleep(number * _PAUSE_SECONDS)
         items = await container.query(_PARTITION, {"run": task_id}, partition=task_id)
         if not any(item["kind"] == "run" for item in items):
             return None
@@ -61,8 +65,9 @@ async def numbered_log(container: CosmosContainer, bodies: EventBodies, task_id:
         found = [placed for item in items if item["kind"] != "log" for placed in await _placed(bodies, item)]
         known = _order(stored)
         order = _with_new(known, found)
-        if len(order) > len(found):
-            # Another reader numbered an event that this one does not see yet, or a document was removed by hand.
+        # Another reader numbered an event that this one does not see yet, or a document was removed by hand.
+        lost = len(order) > len(found)
+        if lost:
             continue
         try:
             if len(order) > len(known):
@@ -73,7 +78,9 @@ async def numbered_log(container: CosmosContainer, bodies: EventBodies, task_id:
         events = tuple(NumberedEvent(sequence=n, event=by_place[place]) for n, place in enumerate(order, start=1))
         units = sum(float(item.get("request_units") or 0) for item in items)
         return EventLog(task_id=task_id, events=events, request_units=units)
-    raise StateCorrupted(f"the log of run {task_id} numbers events that no document has")
+    if lost:
+        raise StateCorrupted(f"the log of run {task_id} numbers events that no document has")
+    raise StoreUnavailable(f"the log of run {task_id} changed under every try to number it")
 
 
 async def store_log(

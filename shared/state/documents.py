@@ -3,12 +3,20 @@
 No two agents ever rewrite one document: a step's document belongs to whoever holds its claim.
 """
 
+import re
 from typing import Literal
 
 from pydantic import AwareDatetime
 
 from shared.contracts import AgentName, AgentResult, Contract, ErrorInfo, JsonData, RunResult, StepId, TaskId, Usage
 from shared.status import RunStatus, StepStatus
+
+_TASK_ID = re.compile(r"[!-~]{1,100}")
+
+
+def is_task_id(text: str) -> bool:
+    """Whether a run may have this id, see `TaskId`; what somebody asks for may be any text at all."""
+    return _TASK_ID.fullmatch(text) is not None
 
 
 class PlannedStep(Contract):

@@ -5,7 +5,6 @@ while somebody reads neither repeat a line nor leave one out.
 """
 
 import base64
-import binascii
 import hashlib
 import re
 from typing import Annotated
@@ -124,7 +123,7 @@ def place_in(asked: RunFilter, token: str | None) -> str | None:
         return None
     try:
         text = base64.b64decode(token + "=" * (-len(token) % 4), altchars=b"-_", validate=True).decode("ascii")
-    except (binascii.Error, UnicodeError):
+    except ValueError:
         raise InvalidRequest("this is no continuation of a list", field="continuation") from None
     fingerprint = _fingerprint(asked)
     if not text.startswith(fingerprint) or len(text) == len(fingerprint):

@@ -24,7 +24,7 @@ from shared.state.decisions import (
     decide_record,
     decide_release,
 )
-from shared.state.documents import Attempt, RunDocument, RunRecord, StepDocument
+from shared.state.documents import Attempt, RunDocument, RunRecord, StepDocument, is_task_id
 from shared.state.events import EventLog, NumberedEvent, OfStep, RunCreated, StepClaimed
 from shared.state.listing import RunFilter, RunPage, summary_of
 from shared.state.projection import apply_to_run, apply_to_step, replayed
@@ -133,6 +133,8 @@ class SqliteState:
         """The log of a run; see `StateStore.read_log`."""
 
         def work(db: sqlite3.Connection) -> EventLog | None:
+            if not is_task_id(task_id):
+                return None
             rows = db.execute("select sequence, body from events where task_id = ? order by sequence", (task_id,))
             events = tuple(_numbered(sequence, body, task_id) for sequence, body in rows)
             return EventLog(task_id=task_id, events=events) if events else None
@@ -167,9 +169,9 @@ class SqliteState:
         """Remove a run; see `StateStore.purge_run`."""
 
         def work(db: sqlite3.Connection) -> int:
-            row = db.execute("select position from runs where task_id = ?", (task_id,)).fetchone()
-            if row is None:
+            if not is_task_id(task_id) or not _is_taken(db, task_id):
                 return 0
+            row = db.execute("select position from runs where task_id = ?", (task_id,)).fetchone()
             steps = db.execute("delete from steps where task_id = ?", (task_id,)).rowcount
             db.execute("delete from events where task_id = ?", (task_id,))
             db.execute("delete from run_agents where position = ?", row)
@@ -229,6 +231,8 @@ def _is_taken(db: sqlite3.Connection, task_id: str) -> bool:
 
 
 def _run(db: sqlite3.Connection, task_id: str) -> RunDocument | None:
+    if not is_task_id(task_id):
+        return None
     row = db.execute("select body from runs where task_id = ?", (task_id,)).fetchone()
     return read_document(RunDocument, row[0], task_id) if row else None
 

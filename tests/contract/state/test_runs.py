@@ -58,7 +58,16 @@ async def test_runs_do_not_see_each_other(store: StateStore) -> None:
 
 
 @pytest.mark.parametrize(
-    "task_id", ["a", "x" * 100, "!#$%&'()*+,-.;<=>@[]^_`{|}~", "' or 1=1; drop table runs --".replace(" ", "_")]
+    "task_id",
+    [
+        "a",
+        "x" * 100,
+        "a/b\\c?d#e%2F..",
+        "a.b",
+        "a~2Eb",
+        "!#$%&'()*+,-.;<=>@[]^_`{|}~",
+        "' or 1=1; drop table runs --".replace(" ", "_"),
+    ],
 )
 async def test_any_legal_id_is_only_an_id(store: StateStore, task_id: str) -> None:
     await store.create_run(a_run(task_id))
