@@ -13,6 +13,7 @@ from agents.subscriptions import EventConsumer, subscription_functions
 from orchestrations.activities import orchestration_activities
 from orchestrations.http_api import run_routes
 from orchestrations.orchestrators import orchestrator_functions
+from orchestrations.start_routes import start_routes
 from shared.resources import Resources
 from shared.settings import load_settings
 
@@ -27,7 +28,8 @@ for blueprint in (
     activity_functions(CATALOG, runner, resources.clock),
     agent_routes(CATALOG),
     orchestrator_functions(),
-    orchestration_activities(resources),
-    run_routes(CATALOG.cards, resources),
+    orchestration_activities(CATALOG.cards, resources),
+    start_routes(CATALOG.cards, resources),
+    run_routes(resources),
 ):
     app.register_functions(blueprint)

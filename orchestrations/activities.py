@@ -1,20 +1,30 @@
 """The activities of orchestrators: what they may not do themselves, because it touches the bus or the store."""
 
 from collections import defaultdict
+from collections.abc import Mapping
 
 import azure.durable_functions as df
 
-from orchestrations.calls import Dispatch, Dispatched, Rejection, RunUpdate
+from orchestrations.calls import BeginRun, Begun, Dispatch, Dispatched, Rejection, RunUpdate
+from orchestrations.door import check_request, roster
+from orchestrations.starter import run_document
 from shared import names
-from shared.contracts import AgentTask, ErrorInfo
-from shared.errors import TerminalError
+from shared.contracts import AgentCard, AgentTask, ErrorInfo, ReplyTo
+from shared.errors import InvalidRequest, NotFound, TerminalError
 from shared.messaging.tasks import task_message
 from shared.resources import Resources
+from shared.status import RunStatus
 
 
-def orchestration_activities(resources: Resources) -> df.Blueprint:
+def orchestration_activities(agents: Mapping[str, AgentCard], resources: Resources) -> df.Blueprint:
     """A blueprint with the activities that patterns call."""
     blueprint = df.Blueprint()
+
+    @blueprint.function_name(names.ACTIVITY_BEGIN_RUN)
+    @blueprint.activity_trigger(input_name="begin", activity=names.ACTIVITY_BEGIN_RUN)
+    async def begin_run(begin: object) -> object:
+        begun = await begin_recorded(BeginRun.model_validate(begin), agents, resources)
+        return begun.model_dump(mode="json")
 
     @blueprint.function_name(names.ACTIVITY_DISPATCH_AGENTS)
     @blueprint.activity_trigger(input_name="dispatch", activity=names.ACTIVITY_DISPATCH_AGENTS)
@@ -31,6 +41,25 @@ def orchestration_activities(resources: Resources) -> df.Blueprint:
     return blueprint
 
 
+async def begin_recorded(begin: BeginRun, agents: Mapping[str, AgentCard], resources: Resources) -> Begun:
+    """Record that a run has begun, and say which agents it may ask.
+
+    A run that was scheduled with the durable client alone gets its document here, and its request is checked here.
+    """
+    now, request = resources.clock.now(), begin.request
+    try:
+        await resources.store.advance_run(begin.task_id, RunStatus.RUNNING, now=now)
+    except NotFound:
+        await resources.store.create_run(run_document(begin.task_id, request, now=now))
+        await resources.store.advance_run(begin.task_id, RunStatus.RUNNING, now=now)
+    known = roster(agents, resources.settings)
+    try:
+        check_request(request, known)
+    except InvalidRequest as error:
+        return Begun(refused=ErrorInfo(type=type(error).__name__, message=str(error)))
+    return Begun(agents={name: known[name] for name in request.agent_names()})
+
+
 async def send_tasks(dispatch: Dispatch, resources: Resources) -> Dispatched:
     """Send the tasks of a fan-out, one batch for each queue.
 
@@ -38,7 +67,7 @@ async def send_tasks(dispatch: Dispatch, resources: Resources) -> Dispatched:
     `BusUnavailable`; sending all of them again is safe, because the queues know repeated ids.
     """
     by_queue: defaultdict[str, list[AgentTask]] = defaultdict(list)
-    for task in dispatch.tasks:
+    for task in _tasks(dispatch):
         by_queue[names.agent_queue(task.agent)].append(task)
     rejected: list[Rejection] = []
     for queue, tasks in by_queue.items():
@@ -48,3 +77,18 @@ async def send_tasks(dispatch: Dispatch, resources: Resources) -> Dispatched:
             info = ErrorInfo(type=type(error).__name__, message=str(error))
             rejected += [Rejection(step_id=task.step_id, error=info) for task in tasks]
     return Dispatched(rejected=tuple(rejected))
+
+
+def _tasks(dispatch: Dispatch) -> list[AgentTask]:
+    return [
+        AgentTask(
+            task_id=dispatch.task_id,
+            step_id=step.step_id,
+            agent=step.agent,
+            input=dispatch.inputs[step.given],
+            deadline=step.deadline,
+            reply_to=ReplyTo(instance_id=dispatch.reply_to, event=step.reply_event),
+            budget=step.budget,
+        )
+        for step in dispatch.steps
+    ]

@@ -1,21 +1,57 @@
 """What an orchestrator hands to the activities of this room, and what it gets back."""
 
-from shared.contracts import AgentCard, AgentInput, AgentTask, Contract, ErrorInfo, RunResult, StepId, TaskId
+from collections.abc import Mapping
+
+from pydantic import AwareDatetime, Field
+
+from orchestrations.requests import AnyRequest
+from shared.budget import NO_LIMIT, Allowance
+from shared.contracts import (
+    AgentCard,
+    AgentInput,
+    AgentName,
+    Budget,
+    Contract,
+    ErrorInfo,
+    RunResult,
+    StepId,
+    TaskId,
+)
 from shared.status import RunStatus
 
 
-class AgentCall(Contract):
-    """One agent asked once by an orchestrator."""
+class BeginRun(Contract):
+    """A run whose orchestrator has begun; `request` is as the orchestrator was given it."""
+
+    task_id: TaskId
+    request: AnyRequest
+
+
+class Begun(Contract):
+    """The agents that the run may ask, as they are now, so that a replay asks the same ones; or why it may not run."""
+
+    agents: Mapping[AgentName, AgentCard] = {}
+    refused: ErrorInfo | None = None
+
+
+class QueuedStep(Contract):
+    """One agent of a fan-out. `given` is its input's place among the inputs of the dispatch."""
 
     step_id: StepId
-    agent: AgentCard
-    input: AgentInput
+    agent: AgentName
+    given: int = Field(ge=0)
+    deadline: AwareDatetime
+    reply_event: str
+    budget: Budget = Budget()
 
 
 class Dispatch(Contract):
-    """The tasks of one fan-out, sent together."""
+    """The steps of one fan-out, sent together. Those that are given the same share one input."""
 
-    tasks: tuple[AgentTask, ...]
+    task_id: TaskId
+    reply_to: TaskId
+    inputs: tuple[AgentInput, ...]
+    steps: tuple[QueuedStep, ...]
 
 
 class Rejection(Contract):
@@ -26,7 +62,7 @@ class Rejection(Contract):
 
 
 class Dispatched(Contract):
-    """What came of a dispatch: every task not listed here is on its queue."""
+    """What came of a dispatch: every step not listed here is on its agent's queue."""
 
     rejected: tuple[Rejection, ...] = ()
 
@@ -37,3 +73,26 @@ class RunUpdate(Contract):
     task_id: TaskId
     status: RunStatus
     result: RunResult | None = None
+
+
+class NestedRun(Contract):
+    """What the orchestrator of a nested pattern is started with.
+
+    `task_id` is the root run's; `path` goes before the ids of its steps. `given` is what its nodes are given unless
+    its request says otherwise.
+    """
+
+    task_id: TaskId
+    path: StepId
+    request: AnyRequest
+    given: AgentInput
+    agents: Mapping[AgentName, AgentCard]
+    deadline: AwareDatetime
+    budget: Allowance = NO_LIMIT
+
+
+class NestedResult(Contract):
+    """What it returns: its result, and what it did not use of its budget."""
+
+    result: RunResult
+    left: Allowance

@@ -1,58 +1,28 @@
-"""Starting runs and watching them over HTTP."""
+"""Watching runs over HTTP."""
 
 import logging
-from collections.abc import Mapping
-from urllib.parse import quote, urljoin
 
 import azure.durable_functions as df
 import azure.functions as func
 import grpc
 from durabletask.client import OrchestrationState, OrchestrationStatus
-from pydantic import JsonValue
 
-from orchestrations.content import CreateContent, content_request
 from orchestrations.health import check_health
-from orchestrations.starter import start_sequential
+from orchestrations.registry import PATTERNS
 from orchestrations.task_view import task_view
-from shared import names
-from shared.contracts import AgentCard, ErrorInfo, RunResult
-from shared.errors import IllegalTransition, NotFound, TaskHubUnavailable
-from shared.http import answers_problems, json_response, read_body
+from shared.contracts import ErrorInfo, RunResult
+from shared.errors import IllegalTransition, NotFound
+from shared.http import POLL_AFTER_SECONDS, answers_problems, json_response
 from shared.resources import Resources
 from shared.state.documents import RunRecord
 from shared.status import RunStatus, run_is_over
 
-_POLL_AFTER_SECONDS = "1"
-
 log = logging.getLogger("muster.runs")
 
 
-def run_routes(agents: Mapping[str, AgentCard], resources: Resources) -> df.Blueprint:
-    """A blueprint with `POST create-content`, `GET task/{id}` and `GET health`."""
+def run_routes(resources: Resources) -> df.Blueprint:
+    """A blueprint with `GET task/{id}` and `GET health`."""
     blueprint = df.Blueprint()
-
-    @blueprint.function_name("create_content")
-    @blueprint.route("create-content", methods=["POST"])
-    @blueprint.durable_client_input(client_name="client")
-    @answers_problems
-    async def create_content(req: func.HttpRequest, client: df.DurableFunctionsClient) -> func.HttpResponse:
-        request = content_request(read_body(req, CreateContent), agents)
-        run = await start_sequential(
-            names.CONTENT_PIPELINE,
-            request,
-            orchestrations=DurableOrchestrations(client),
-            resources=resources,
-            idempotency_key=req.headers.get("idempotency-key"),
-        )
-        location = urljoin(req.url, f"task/{quote(run.task_id)}")
-        body = {
-            "task_id": run.task_id,
-            "status": "started",
-            "workflow": run.type,
-            "steps": [step.name for step in run.plan],
-            "message": f"The content pipeline has started. Watch it at {location}.",
-        }
-        return json_response(body, status=202, headers={"Location": location, "Retry-After": _POLL_AFTER_SECONDS})
 
     @blueprint.function_name("get_task")
     @blueprint.route("task/{id}", methods=["GET"])
@@ -64,7 +34,7 @@ def run_routes(agents: Mapping[str, AgentCard], resources: Resources) -> df.Blue
         if record is None:
             raise NotFound(f"there is no task {task_id[:100]}")
         record = await _reconciled(record, client, resources)
-        headers = {} if run_is_over(record.run.status) else {"Retry-After": _POLL_AFTER_SECONDS}
+        headers = {} if run_is_over(record.run.status) else {"Retry-After": POLL_AFTER_SECONDS}
         return json_response(task_view(record), headers=headers)
 
     @blueprint.function_name("health")
@@ -77,35 +47,13 @@ def run_routes(agents: Mapping[str, AgentCard], resources: Resources) -> df.Blue
     return blueprint
 
 
-class DurableOrchestrations:
-    """The durable client, seen as what `starter` needs. Its methods raise `TaskHubUnavailable`."""
-
-    def __init__(self, client: df.DurableFunctionsClient) -> None:
-        self._client = client
-
-    async def exists(self, instance_id: str) -> bool:
-        """Whether there is an orchestration with this id."""
-        try:
-            return await self._client.get_orchestration_state(instance_id, fetch_payloads=False) is not None
-        except grpc.aio.AioRpcError as error:
-            raise TaskHubUnavailable(f"the task hub did not answer: {error.details()}") from error
-
-    async def schedule(self, orchestrator: str, instance_id: str, given: JsonValue) -> None:
-        """Schedule one, unless a request with the same key has done so a moment ago."""
-        try:
-            await self._client.schedule_new_orchestration(orchestrator, input=given, instance_id=instance_id)
-        except grpc.aio.AioRpcError as error:
-            if error.code() is not grpc.StatusCode.ALREADY_EXISTS:
-                raise TaskHubUnavailable(f"the task hub did not answer: {error.details()}") from error
-
-
 async def _reconciled(record: RunRecord, client: df.DurableFunctionsClient, resources: Resources) -> RunRecord:
     """The record, after it was told of an orchestration that ended without saying so, as a terminated one does.
 
     What is recorded can be shown without the task hub, so that one that does not answer takes nothing away.
     Raises what `StateStore` raises.
     """
-    if run_is_over(record.run.status) or record.run.type != names.ORCHESTRATOR_SEQUENTIAL:
+    if run_is_over(record.run.status) or record.run.type not in PATTERNS:
         return record
     try:
         state = await client.get_orchestration_state(record.run.task_id)

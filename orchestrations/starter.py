@@ -1,15 +1,22 @@
-"""Starting a run: record it, then schedule its orchestration. An idempotency key makes doing so twice doing it once."""
+"""Starting a run of any pattern: check it, record it, then schedule its orchestration.
+
+An idempotency key makes doing so twice doing it once.
+"""
 
 import hashlib
 import logging
 import uuid
+from collections.abc import Mapping
+from datetime import datetime
 from typing import Protocol
 
 from pydantic import JsonValue
 
-from orchestrations.sequential import SequentialRequest
+from orchestrations.account import planned_agents
+from orchestrations.door import check_request, roster
+from orchestrations.requests import PatternRequest
 from shared import names
-from shared.contracts import ErrorInfo, RunResult
+from shared.contracts import AgentCard, ErrorInfo, RunResult
 from shared.errors import Conflict, InvalidRequest
 from shared.resources import Resources
 from shared.state.documents import PlannedStep, RunDocument
@@ -41,49 +48,70 @@ def run_id(workflow: str, idempotency_key: str | None) -> str:
     return hashlib.sha256(f"{workflow}\n{idempotency_key}".encode()).hexdigest()[:32]
 
 
-async def start_sequential(
-    workflow: str,
-    request: SequentialRequest,
-    *,
-    orchestrations: Orchestrations,
-    resources: Resources,
-    idempotency_key: str | None = None,
-) -> RunDocument:
-    """Start a sequence as a run of `workflow` and return its document.
-
-    The document comes first: were it second, a crash in between would leave a run that nobody can look up. A repeat
-    with the same key finishes what a crash left undone. Raises `Conflict` when the key was used for another request.
-    """
-    now = resources.clock.now()
-    run = RunDocument(
-        task_id=run_id(workflow, idempotency_key),
-        type=names.ORCHESTRATOR_SEQUENTIAL,
-        workflow=workflow,
+def run_document(task_id: str, request: PatternRequest, *, workflow: str | None = None, now: datetime) -> RunDocument:
+    """The document of a new run. Steps that are found only while it runs are not in its plan."""
+    return RunDocument(
+        task_id=task_id,
+        type=request.pattern,
+        workflow=workflow or request.pattern,
         input=request.request,
-        plan=tuple(
-            PlannedStep(step_id=step.step_id, name=step.step_id, agent=step.agent.name) for step in request.steps
-        ),
+        request=asked(request),
+        plan=tuple(PlannedStep(step_id=step, name=step, agent=agent) for step, agent in planned_agents(request)),
         created_at=now,
         updated_at=now,
     )
+
+
+def asked(request: PatternRequest) -> JsonValue:
+    """A request as it is stored and compared: without the key under which it was sent."""
+    dumped: JsonValue = request.model_dump(mode="json", exclude={"idempotency_key"})
+    return dumped
+
+
+async def start_run(
+    request: PatternRequest,
+    *,
+    agents: Mapping[str, AgentCard],
+    orchestrations: Orchestrations,
+    resources: Resources,
+    workflow: str | None = None,
+    idempotency_key: str | None = None,
+) -> RunDocument:
+    """Start a run and return its document. `workflow` is the name it was asked for under, if not its pattern's.
+
+    The document comes first: were it second, a crash in between would leave a run that nobody can look up. A repeat
+    with the same key finishes what a crash left undone. Raises `InvalidRequest`, which names the field, and
+    `Conflict` when the key was used for another request.
+    """
+    key = _one_key(request.idempotency_key, idempotency_key)
+    check_request(request, roster(agents, resources.settings))
+    task_id = run_id(workflow or request.pattern, key)
+    run = run_document(task_id, request, workflow=workflow, now=resources.clock.now())
     if not await resources.store.create_run(run):
         run = await _earlier(run, resources)
         if run.status is not RunStatus.PENDING or await orchestrations.exists(run.task_id):
             return run
     try:
-        await orchestrations.schedule(run.type, run.task_id, request.model_dump(mode="json"))
+        await orchestrations.schedule(names.orchestrator(run.type), run.task_id, asked(request))
     except Exception as error:
         # With a key, the client's next try finishes what is left undone here; without one, nobody ever would.
-        if idempotency_key is None:
+        if key is None:
             await _give_up(run, error, resources)
         raise
-    log.info("run %s of %s started", run.task_id, workflow)
+    log.info("run %s of %s started", run.task_id, run.workflow)
     return run
+
+
+def _one_key(in_body: str | None, beside: str | None) -> str | None:
+    if in_body is not None and beside is not None and in_body != beside:
+        message = "idempotency_key: the Idempotency-Key beside the request says another one"
+        raise InvalidRequest(message, field="idempotency_key")
+    return beside if beside is not None else in_body
 
 
 async def _earlier(run: RunDocument, resources: Resources) -> RunDocument:
     record = await resources.store.read_run(run.task_id)
-    if record is None or record.run.input != run.input:
+    if record is None or record.run.request != run.request:
         raise Conflict("this Idempotency-Key was used for another request")
     return record.run
 

@@ -1,42 +1,109 @@
-"""The steps that every pattern shares: call an agent, record the run's progress.
+"""The steps that every pattern is made of: ask one node, ask many at once, record the run.
 
 Determinism contract: these generators read no clock but the orchestration's, touch no store, network or
 environment, and yield only durable tasks. A replay over the same history yields the same tasks in the same order.
 """
 
-from collections.abc import Generator
-from datetime import UTC, datetime, timedelta
-from typing import Any
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import Enum
 
-from durabletask import task as durable
-from durabletask.task import OrchestrationContext, RetryPolicy, Task, TaskFailedError
-from pydantic import ValidationError
+from durabletask.task import OrchestrationContext
 
-from orchestrations.calls import AgentCall, Dispatch, Dispatched, RunUpdate
+from orchestrations.branches import Step
+from orchestrations.calls import RunUpdate
+from orchestrations.fan_out import ACTIVITY_RETRY, FanOut
+from orchestrations.requests import PatternRequest
+from orchestrations.run import Answer, NodeCall, Run
 from shared import names
-from shared.contracts import AgentResult, AgentTask, ErrorInfo, ReplyTo, RunResult
-from shared.retry import DEFAULT_RETRIES
-from shared.status import RunStatus, StepStatus
+from shared.contracts import RunResult
+from shared.status import RunStatus
 
-type Step[T] = Generator[Task[Any], Any, T]
-
-# The stores and the bus come back within seconds or not for long; a run should outlive the first kind.
-ACTIVITY_RETRY = RetryPolicy(
-    first_retry_interval=timedelta(seconds=1),
-    max_number_of_attempts=6,
-    backoff_coefficient=2,
-    max_retry_interval=timedelta(seconds=30),
-)
+NOT_NEEDED = ("NotNeeded", "called off: there was enough without it")
+HOPELESS = ("NotNeeded", "not asked: what is required could not be had any more")
 
 
-def call_agent(ctx: OrchestrationContext, call: AgentCall) -> Step[AgentResult]:
-    """Ask one agent and wait for its answer, at most until its step's time is over.
+class Verdict(Enum):
+    """What the answers so far mean for the rest of a fan-out."""
 
-    Never raises for an agent's failure: whatever happens, an `AgentResult` says it.
+    GO_ON = "ask the rest and wait for them"
+    BEGIN_NO_MORE = "wait for those under way and ask no others"
+    ENOUGH = "wait for nobody any more"
+
+
+@dataclass
+class Tally:
+    """The answers so far, in the order they came. `asked` counts all calls, begun or not."""
+
+    asked: int
+    answers: list[Answer] = field(default_factory=list)
+    succeeded: int = 0
+
+    @property
+    def without_success(self) -> int:
+        """How many ended without success."""
+        return len(self.answers) - self.succeeded
+
+    @property
+    def open(self) -> int:
+        """How many may still answer."""
+        return self.asked - len(self.answers)
+
+    def add(self, answer: Answer) -> None:
+        """Count one more answer."""
+        self.answers.append(answer)
+        self.succeeded += answer.succeeded
+
+
+type Decide = Callable[[Tally], Verdict]
+
+
+def everyone(_: Tally) -> Verdict:
+    """Wait for all of them, whatever they answer."""
+    return Verdict.GO_ON
+
+
+def call_node[R: PatternRequest](run: Run[R], call: NodeCall) -> Step[Answer]:
+    """Ask one node and wait for its answer. Never raises for its failure: whatever happens, an `Answer` says it."""
+    [answer] = yield from call_nodes(run, [call])
+    return answer
+
+
+def call_nodes[R: PatternRequest](
+    run: Run[R],
+    calls: Sequence[NodeCall],
+    *,
+    width: int | None = None,
+    decide: Decide = everyone,
+    until: datetime | None = None,
+) -> Step[tuple[Answer, ...]]:
+    """Ask many nodes at once, at most `width` at a time; their answers in the order of `calls`.
+
+    The run's deadline, or `until` if that is earlier, ends the wait.
+
+    `decide` looks at the answers after each has come, and must be a pure function of them. Who was not begun when it
+    says that there is enough has an answer that says `skipped`; who did not answer in time one that says `timed_out`.
     """
-    if call.agent.transport == "activity":
-        return (yield from _call_as_activity(ctx, call))
-    return (yield from _call_over_bus(ctx, call))
+    fan_out = FanOut(run, calls, width or max(1, len(calls)), min(run.deadline, until or run.deadline))
+    tally = Tally(len(calls))
+    verdict, why = Verdict.GO_ON, None
+    while verdict is not Verdict.ENOUGH:
+        if verdict is Verdict.GO_ON:
+            yield from fan_out.start()
+        if fan_out.idle:
+            why = HOPELESS if verdict is Verdict.BEGIN_NO_MORE else None
+            break
+        come = yield from fan_out.wait()
+        if not come:
+            break
+        for answer in come:
+            tally.add(answer)
+            if verdict is not Verdict.ENOUGH:
+                verdict = decide(tally)
+        if len(calls) > 1:
+            run.progress(asked=tally.asked, answered=tally.succeeded, without_success=tally.without_success)
+    return fan_out.finish(why=NOT_NEEDED if verdict is Verdict.ENOUGH else why)
 
 
 def record_run(ctx: OrchestrationContext, status: RunStatus, result: RunResult | None = None) -> Step[None]:
@@ -44,96 +111,4 @@ def record_run(ctx: OrchestrationContext, status: RunStatus, result: RunResult |
     update = RunUpdate(task_id=ctx.instance_id, status=status, result=result)
     yield ctx.call_activity(
         names.ACTIVITY_RECORD_RUN, input=update.model_dump(mode="json"), retry_policy=ACTIVITY_RETRY
-    )
-
-
-def _call_over_bus(ctx: OrchestrationContext, call: AgentCall) -> Step[AgentResult]:
-    deadline = _now(ctx) + timedelta(seconds=call.agent.step_timeout_seconds)
-    event = names.reply_event(call.step_id)
-    # The wait is set up before the task is sent, so that no answer can come before somebody waits for it.
-    answer = ctx.wait_for_external_event(event)
-    task = _task(ctx, call, deadline, reply_to=ReplyTo(instance_id=ctx.instance_id, event=event))
-    try:
-        sent = yield ctx.call_activity(
-            names.ACTIVITY_DISPATCH_AGENTS,
-            input=Dispatch(tasks=(task,)).model_dump(mode="json"),
-            retry_policy=ACTIVITY_RETRY,
-        )
-    except TaskFailedError as error:
-        return _failed(StepStatus.REJECTED, "DispatchFailed", f"the task could not be sent: {error}")
-    for rejection in Dispatched.model_validate(sent).rejected:
-        return AgentResult(status=StepStatus.REJECTED, error=rejection.error)
-    timer = ctx.create_timer(deadline)
-    winner = yield durable.when_any([answer, timer])
-    if winner is not answer:
-        return _timed_out(call)
-    timer.cancel()
-    return _answered(answer.get_result())
-
-
-def _call_as_activity(ctx: OrchestrationContext, call: AgentCall) -> Step[AgentResult]:
-    """The waits between attempts are durable timers, so that no instance is held while nothing happens."""
-    deadline = _now(ctx) + timedelta(seconds=call.agent.step_timeout_seconds)
-    timer = ctx.create_timer(deadline)
-    result = _failed(StepStatus.FAILED, "NotRun", "the agent was not run")
-    for attempt in range(1, DEFAULT_RETRIES.attempts + 1):
-        task = _task(ctx, call, deadline, attempt=attempt)
-        running: Task[Any] = ctx.call_activity(
-            names.agent_activity(call.agent.name), input=task.model_dump(mode="json")
-        )
-        if (yield durable.when_any([running, timer])) is timer:
-            return _timed_out(call)
-        try:
-            result = _answered(running.get_result())
-        except TaskFailedError as error:
-            result = _failed(StepStatus.FAILED, "ActivityFailed", str(error), retryable=True)
-        if result.error is None or not result.error.retryable or attempt == DEFAULT_RETRIES.attempts:
-            break
-        yield ctx.create_timer(DEFAULT_RETRIES.delays[attempt - 1])
-    timer.cancel()
-    return result
-
-
-def _task(
-    ctx: OrchestrationContext,
-    call: AgentCall,
-    deadline: datetime,
-    *,
-    attempt: int = 1,
-    reply_to: ReplyTo | None = None,
-) -> AgentTask:
-    return AgentTask(
-        task_id=ctx.instance_id,
-        step_id=call.step_id,
-        agent=call.agent.name,
-        input=call.input,
-        attempt=attempt,
-        deadline=deadline,
-        reply_to=reply_to,
-    )
-
-
-def _now(ctx: OrchestrationContext) -> datetime:
-    """The orchestration's own time. The SDK gives it without a zone; it is UTC."""
-    return ctx.current_utc_datetime.replace(tzinfo=UTC)
-
-
-def _answered(answer: object) -> AgentResult:
-    """What came back as a result. An event may be raised by anyone, so that anything may be in it."""
-    try:
-        return AgentResult.model_validate(answer)
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        where = ".".join(str(part) for part in first["loc"]) or "the answer"
-        return _failed(StepStatus.FAILED, "InvalidAnswer", f"the answer is no agent result: {where}: {first['msg']}")
-
-
-def _timed_out(call: AgentCall) -> AgentResult:
-    waited = f"no answer within {call.agent.step_timeout_seconds:g} s"
-    return _failed(StepStatus.TIMED_OUT, "StepTimedOut", waited)
-
-
-def _failed(status: StepStatus, kind: str, message: str, *, retryable: bool = False) -> AgentResult:
-    return AgentResult.model_validate(
-        {"status": status, "error": ErrorInfo(type=kind, message=message, retryable=retryable)}
     )

@@ -8,7 +8,7 @@ import aiohttp
 
 from scripts.local_host import RunningHost
 
-OVER = frozenset({"completed", "partial", "failed", "cancelled"})
+OVER = frozenset({"completed", "partial", "failed", "cancelled", "budget_exhausted"})
 
 
 class CallRefused(Exception):

@@ -205,7 +205,9 @@ class AgentAccount(Contract):
 class RunResult(Contract):
     """What every pattern returns. Never `completed` while something asked for is missing."""
 
-    status: Literal[RunStatus.COMPLETED, RunStatus.PARTIAL, RunStatus.FAILED, RunStatus.CANCELLED]
+    status: Literal[
+        RunStatus.COMPLETED, RunStatus.PARTIAL, RunStatus.FAILED, RunStatus.CANCELLED, RunStatus.BUDGET_EXHAUSTED
+    ]
     result: JsonValue = None
     account: tuple[AgentAccount, ...] = ()
     usage: Usage = Usage()
@@ -219,10 +221,21 @@ class EventSubscription(Contract):
     may_repeat: bool = False
 
 
+class Rates(Contract):
+    """What a model costs: US dollars for a million tokens in and out."""
+
+    input: float = Field(ge=0)
+    output: float = Field(ge=0)
+
+
 class AgentCard(Contract):
     """What others may know of an agent. `timeout_seconds` bounds one attempt, `step_timeout_seconds` the whole step.
 
     `subscribes` and `publishes` are its event types; an agent that `manages` reviews and merges the work of others.
+
+    What a step may cost is bounded: it makes at most `model_calls` calls, each with `prompt_tokens`
+    besides its input and at most `max_output_tokens` out. None leaves it to the app's settings; `rates` are None when
+    the model's price is unknown.
     """
 
     name: AgentName
@@ -235,3 +248,7 @@ class AgentCard(Contract):
     subscribes: tuple[EventSubscription, ...] = ()
     publishes: tuple[EventType, ...] = ()
     manages: bool = False
+    model_calls: int = Field(default=1, ge=1)
+    prompt_tokens: int = Field(default=0, ge=0)
+    max_output_tokens: int | None = Field(default=None, ge=1)
+    rates: Rates | None = None

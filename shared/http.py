@@ -18,6 +18,8 @@ from shared.errors import Conflict, InvalidRequest, MusterError, NotFound, Retry
 
 MAX_BODY_BYTES = 64 * 1024
 PROBLEM_CONTENT = "application/problem+json"
+POLL_AFTER_SECONDS = "1"
+"""How long a client is asked to wait before it looks at a run again."""
 _FIELDS_NAMED = 10
 
 log = logging.getLogger("muster.http")

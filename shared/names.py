@@ -15,12 +15,28 @@ COSMOS_RUNS = "runs"
 
 SERVICE_BUS_CONNECTION = "ServiceBusConnection"
 
-ORCHESTRATOR_SEQUENTIAL = "sequential"
+START_QUEUE = "workflow-starts"
 
+ACTIVITY_BEGIN_RUN = "begin_run"
 ACTIVITY_DISPATCH_AGENTS = "dispatch_agents"
 ACTIVITY_RECORD_RUN = "record_run"
 
 CONTENT_PIPELINE = "content"
+PARALLEL_RESEARCH = "research"
+
+MAX_INSTANCE_ID = 100
+"""The service's limit on an orchestration's instance id, in characters."""
+
+
+def orchestrator(pattern: str) -> str:
+    """The orchestrator of a pattern."""
+    return _identifier(pattern)
+
+
+def nested_instance(task_id: str, path: str) -> str:
+    """The instance id of a pattern nested in a run. No run can have it, because a run's id holds no colon."""
+    instance = f"{task_id}:{path}"
+    return instance if len(instance) <= MAX_INSTANCE_ID else hashlib.sha256(instance.encode()).hexdigest()
 
 EVENTS_TOPIC = "agent-events"
 EVENTS_TO_AGENTS = "agents"

@@ -15,6 +15,9 @@ class RunStatus(StrEnum):
     PARTIAL = "partial"  #: as much as the request said suffices is there, something is missing
     FAILED = "failed"  #: something required is missing
     CANCELLED = "cancelled"  #: stopped on request
+    BUDGET_EXHAUSTED = (
+        "budget_exhausted"  #: something required is missing, because asking for it could have cost too much
+    )
 
 
 class StepStatus(StrEnum):
@@ -30,7 +33,13 @@ class StepStatus(StrEnum):
     REJECTED = "rejected"
 
 
-_ENDED_RUN = (RunStatus.COMPLETED, RunStatus.PARTIAL, RunStatus.FAILED, RunStatus.CANCELLED)
+_ENDED_RUN = (
+    RunStatus.COMPLETED,
+    RunStatus.PARTIAL,
+    RunStatus.FAILED,
+    RunStatus.CANCELLED,
+    RunStatus.BUDGET_EXHAUSTED,
+)
 _ENDED_STEP = (
     StepStatus.SUCCEEDED,
     StepStatus.FAILED,

@@ -37,7 +37,14 @@ MAY_IMPORT = {
 """Which rooms may import which of these rooms. Only tests, bench and scripts may import the local host."""
 
 HEAVY = ("openai", "azure.servicebus", "azure.identity", "azure.core", "azure.cosmos", "azure.storage.blob")
-PATTERNS = ("orchestrations.sequential", "orchestrations.steps")
+PATTERNS = (
+    "orchestrations.sequential",
+    "orchestrations.parallel",
+    "orchestrations.steps",
+    "orchestrations.fan_out",
+    "orchestrations.branches",
+    "orchestrations.frame",
+)
 MODULE_LINES, FUNCTION_LINES, NESTING = 500, 60, 4
 AIMED_MODULE_LINES, AIMED_FUNCTION_LINES = 300, 40
 

@@ -32,12 +32,17 @@ PRICES: Mapping[str, Price] = {
 _DATED = re.compile(r"-\d{4}-\d{2}-\d{2}$")
 
 
-def cost_usd(model: str, input_tokens: int, output_tokens: int) -> float | None:
-    """US dollars for these tokens, or None when the model's price is unknown.
+def price_of(model: str) -> Price | None:
+    """What a model costs, or None when that is unknown.
 
     A provider answers with a dated name (`gpt-5-mini-2026-08-07`), which has the price of its undated one.
     """
-    price = PRICES.get(model) or PRICES.get(_DATED.sub("", model))
+    return PRICES.get(model) or PRICES.get(_DATED.sub("", model))
+
+
+def cost_usd(model: str, input_tokens: int, output_tokens: int) -> float | None:
+    """US dollars for these tokens, or None when the model's price is unknown."""
+    price = price_of(model)
     if price is None:
         return None
     return round((input_tokens * price.input + output_tokens * price.output) / 1_000_000, 9)

@@ -6,7 +6,7 @@ No two agents ever rewrite one document: a step's document belongs to whoever ho
 import re
 from typing import Literal
 
-from pydantic import AwareDatetime
+from pydantic import AwareDatetime, JsonValue
 
 from shared.contracts import AgentName, AgentResult, Contract, ErrorInfo, JsonData, RunResult, StepId, TaskId, Usage
 from shared.status import RunStatus, StepStatus
@@ -28,7 +28,10 @@ class PlannedStep(Contract):
 
 
 class RunDocument(Contract):
-    """A run. `type` is its pattern, `workflow` the name under which it was asked for."""
+    """A run. `type` is its pattern, `workflow` the name under which it was asked for.
+
+    `input` is what its agents work on, `request` the whole of what was asked.
+    """
 
     schema_version: Literal[1] = 1
     task_id: TaskId
@@ -36,6 +39,7 @@ class RunDocument(Contract):
     workflow: str
     status: RunStatus = RunStatus.PENDING
     input: JsonData
+    request: JsonValue = None
     plan: tuple[PlannedStep, ...]
     created_at: AwareDatetime
     updated_at: AwareDatetime

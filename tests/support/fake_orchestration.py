@@ -23,6 +23,16 @@ class Activity:
     task: CompletableTask[Any]
 
 
+@dataclass
+class SubOrchestration:
+    """A sub-orchestration that was scheduled."""
+
+    name: str
+    input: Any
+    instance_id: str
+    task: CompletableTask[Any]
+
+
 class FakeContext:
     """The part of an orchestration's context that patterns use; it remembers what was asked of it."""
 
@@ -31,6 +41,8 @@ class FakeContext:
         self.now = NOW
         self.activities: list[Activity] = []
         self.events: dict[str, CompletableTask[Any]] = {}
+        self.early: dict[str, list[Any]] = {}
+        self.sub_orchestrations: list[SubOrchestration] = []
         self.timers: list[tuple[datetime, TimerTask]] = []
         self.custom_statuses: list[Any] = []
 
@@ -46,9 +58,17 @@ class FakeContext:
         return task
 
     def wait_for_external_event(self, name: str) -> Task[Any]:
-        """Wait for an event."""
+        """Wait for an event; one that came early is there at once, as the SDK has it."""
         self.events[name] = CompletableTask()
+        if self.early.get(name):
+            self.events[name].complete(self.early[name].pop(0))
         return self.events[name]
+
+    def call_sub_orchestrator(self, name: str, *, input: Any = None, instance_id: str) -> Task[Any]:  # noqa: A002
+        """Schedule a sub-orchestration."""
+        task: CompletableTask[Any] = CompletableTask()
+        self.sub_orchestrations.append(SubOrchestration(name, input, instance_id, task))
+        return task
 
     def create_timer(self, fire_at: datetime | timedelta) -> TimerTask:
         """Set a timer."""
@@ -89,18 +109,22 @@ class FakeOrchestration[R]:
         """Complete the oldest pending activity, which must be called `name`; returns its input."""
         activity = self.next_activity(name)
         activity.task.complete(result)
-        self._resume()
+        self.resume()
         return activity.input
 
     def fail(self, name: str, error: Exception) -> None:
         """Fail it for good, as after all its retries."""
         self.next_activity(name).task.fail(str(error), error)
-        self._resume()
+        self.resume()
 
     def raise_event(self, name: str, data: Any) -> None:
-        """Raise an external event that is waited for."""
-        self.ctx.events[name].complete(data)
-        self._resume()
+        """Raise an external event; it is kept when nobody waits for it yet, or any more."""
+        waiting = self.ctx.events.get(name)
+        if waiting is None or waiting.is_complete:
+            self.ctx.early.setdefault(name, []).append(data)
+        else:
+            waiting.complete(data)
+        self.resume()
 
     def pass_time(self, by: timedelta) -> None:
         """Move the time and fire every timer that is due."""
@@ -108,13 +132,14 @@ class FakeOrchestration[R]:
         for due, timer in self.ctx.timers:
             if due.astimezone(UTC) <= self.ctx.now and not timer.is_complete:
                 timer.complete(None)
-        self._resume()
+        self.resume()
 
     def open_timers(self) -> list[datetime]:
         """When the timers are due that have neither fired nor been cancelled."""
         return [due for due, timer in self.ctx.timers if not timer.is_complete]
 
-    def _resume(self) -> None:
+    def resume(self) -> None:
+        """Go on as far as what has completed allows."""
         while not self.over and self._waiting is not None and self._waiting.is_complete:
             waited = self._waiting
             if waited.is_failed:

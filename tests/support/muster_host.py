@@ -15,7 +15,7 @@ EMULATOR = (
     "Endpoint=sb://localhost:{port};SharedAccessKeyName=RootManageSharedAccessKey;SharedAccessKey=SAS_KEY_VALUE;"
     "UseDevelopmentEmulator=true;"
 )
-OVER = frozenset({"completed", "partial", "failed", "cancelled"})
+OVER = frozenset({"completed", "partial", "failed", "cancelled", "budget_exhausted"})
 
 
 def free_port() -> int:

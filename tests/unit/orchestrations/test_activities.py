@@ -1,5 +1,7 @@
 """Sending a fan-out: batches by queue, large inputs by reference, and a refusal that holds up nobody else."""
 
+from typing import Any
+
 import pytest
 
 from orchestrations.activities import orchestration_activities, send_tasks
@@ -8,22 +10,38 @@ from shared.contracts import AgentInput, AgentTask, ArtifactRef
 from shared.errors import BusUnavailable, ConfigurationError, StoreUnavailable
 from shared.messaging.bus import OutgoingMessage
 from shared.messaging.tasks import MAX_INLINE_BYTES
+from tests.support import documents
 from tests.support.app_world import BrokenBus, World
-from tests.support.documents import a_task
+from tests.support.documents import after
+
+
+def a_task(agent: str = "research", **changes: Any) -> AgentTask:
+    return documents.a_task(agent, deadline=after(600), **changes)
 
 
 def dispatch(*tasks: AgentTask) -> Dispatch:
-    return Dispatch(tasks=tasks)
+    """The dispatch that leads to these tasks, all of one run."""
+    inputs = [task.input for task in tasks]
+    steps = [
+        {
+            "step_id": task.step_id,
+            "agent": task.agent,
+            "given": place,
+            "deadline": task.deadline,
+            "reply_event": task.reply_to.event if task.reply_to else "none",
+            "budget": task.budget,
+        }
+        for place, task in enumerate(tasks)
+    ]
+    return Dispatch.model_validate({"task_id": "run-1", "reply_to": "run-1", "inputs": inputs, "steps": steps})
 
 
 async def test_every_task_is_put_on_its_agents_queue_under_its_id(world: World) -> None:
-    traced = a_task("writer", traceparent="00-" + "a" * 32 + "-" + "b" * 16 + "-01")
-    sent = await send_tasks(dispatch(a_task("research"), traced), world.resources)
+    sent = await send_tasks(dispatch(a_task("research"), a_task("writer")), world.resources)
     assert sent.rejected == ()
-    [first], [second] = world.bus.taken("research-tasks"), world.bus.taken("writer-tasks")
+    [first], [_] = world.bus.taken("research-tasks"), world.bus.taken("writer-tasks")
     assert AgentTask.model_validate_json(first.body) == a_task("research")
     assert (first.message_id, first.correlation_id, first.enqueue_at) == ("run-1:research:1", "run-1", None)
-    assert second.traceparent == traced.traceparent
 
 
 async def test_the_tasks_of_one_queue_travel_together_and_in_order(world: World) -> None:
@@ -109,6 +127,6 @@ async def test_nothing_to_send_sends_nothing(world: World) -> None:
 
 
 def test_the_activities_bear_their_durable_names(world: World) -> None:
-    builders = orchestration_activities(world.resources)._function_builders
+    builders = orchestration_activities({}, world.resources)._function_builders
     made = {builder.build().get_function_name() for builder in builders}
-    assert {"dispatch_agents", "record_run"} <= made
+    assert {"begin_run", "dispatch_agents", "record_run"} <= made

@@ -11,8 +11,10 @@ import pytest
 from durabletask.client import OrchestrationStatus
 
 from agents.catalog import CATALOG
-from orchestrations.http_api import DurableOrchestrations, run_routes
+from orchestrations.durable import DurableOrchestrations
+from orchestrations.http_api import run_routes
 from orchestrations.orchestrators import orchestrator_functions
+from orchestrations.start_routes import start_routes
 from shared.errors import StateCorrupted, TaskHubUnavailable
 from shared.status import RunStatus
 from tests.support.app_world import FlakyStore, World
@@ -66,8 +68,9 @@ class Routes:
 
     def __init__(self, world: World, **changes: Any) -> None:
         self.client = FakeClient()
-        blueprint: Any = run_routes(CATALOG.cards, world.but(**changes))
-        functions = [builder.build() for builder in blueprint._function_builders]
+        resources = world.but(**changes)
+        blueprints: list[Any] = [run_routes(resources), start_routes(CATALOG.cards, resources)]
+        functions = [builder.build() for blueprint in blueprints for builder in blueprint._function_builders]
         self._functions: dict[str, Any] = {f.get_function_name(): f.get_user_function() for f in functions}
 
     async def _call(self, name: str, request: func.HttpRequest, **more: Any) -> tuple[int, Any, Mapping[str, str]]:

@@ -6,13 +6,15 @@ from typing import Any
 import pytest
 from pydantic import JsonValue
 
-from orchestrations.sequential import SequentialRequest, SequentialStep
-from orchestrations.starter import MAX_KEY, Orchestrations, run_id, start_sequential
+from orchestrations.requests import SequentialRequest
+from orchestrations.starter import MAX_KEY, Orchestrations, asked, run_id, start_run
 from shared.errors import Conflict, InvalidRequest, StoreUnavailable, TaskHubUnavailable
 from shared.state.documents import RunDocument
 from shared.status import RunStatus
 from tests.support.app_world import FlakyStore, World
 from tests.support.documents import NOW, a_card
+
+AGENTS = {name: a_card(name) for name in ("research", "writer")}
 
 
 class FakeHub:
@@ -35,13 +37,13 @@ class FakeHub:
 
 
 def a_request(topic: str = "tides") -> SequentialRequest:
-    steps = tuple(SequentialStep(step_id=name, agent=a_card(name)) for name in ("research", "writer"))
-    return SequentialRequest(request={"topic": topic}, steps=steps)
+    return SequentialRequest(request={"topic": topic}, agents=("research", "writer"))
 
 
 async def start(world: World, hub: Orchestrations, topic: str = "tides", **more: Any) -> RunDocument:
     resources = more.pop("resources", world.resources)
-    return await start_sequential("content", a_request(topic), orchestrations=hub, resources=resources, **more)
+    request = more.pop("request", a_request(topic))
+    return await start_run(request, agents=AGENTS, workflow="content", orchestrations=hub, resources=resources, **more)
 
 
 # -- a fresh start ----------------------------------------------------------------------------------------------
@@ -57,7 +59,7 @@ async def test_a_started_run_is_recorded_with_its_plan_and_scheduled_under_its_i
         ("writer", "writer", "writer"),
     ]
     assert (run.input, run.created_at) == ({"topic": "tides"}, NOW)
-    assert hub.scheduled == {run.task_id: ("sequential", a_request().model_dump(mode="json"))}
+    assert hub.scheduled == {run.task_id: ("sequential", asked(a_request()))}
 
 
 async def test_the_run_is_on_record_before_it_is_scheduled(world: World) -> None:
@@ -181,4 +183,40 @@ async def test_a_key_that_is_none_is_refused_by_name_and_starts_nothing(world: W
     with pytest.raises(InvalidRequest) as refused:
         await start(world, hub, idempotency_key=key)
     assert refused.value.field == "Idempotency-Key"
+    assert hub.asked == 0
+
+
+# -- keys in the request ----------------------------------------------------------------------------------------
+
+
+async def test_a_key_in_the_request_is_as_good_as_one_beside_it(world: World) -> None:
+    hub = FakeHub()
+    keyed = a_request().model_copy(update={"idempotency_key": "key"})
+    first = await start(world, hub, request=keyed)
+    assert await start(world, hub, idempotency_key="key") == first
+    assert hub.asked == 1
+
+
+async def test_two_keys_that_differ_are_refused_by_field(world: World) -> None:
+    hub = FakeHub()
+    keyed = a_request().model_copy(update={"idempotency_key": "key"})
+    with pytest.raises(InvalidRequest) as refused:
+        await start(world, hub, request=keyed, idempotency_key="other")
+    assert refused.value.field == "idempotency_key"
+    assert hub.asked == 0
+
+
+async def test_the_same_key_for_other_agents_is_a_conflict(world: World) -> None:
+    hub = FakeHub()
+    await start(world, hub, idempotency_key="key")
+    other = SequentialRequest(request={"topic": "tides"}, agents=("research",))
+    with pytest.raises(Conflict):
+        await start(world, hub, request=other, idempotency_key="key")
+
+
+async def test_an_unknown_agent_starts_nothing(world: World) -> None:
+    hub = FakeHub()
+    with pytest.raises(InvalidRequest) as refused:
+        await start(world, hub, request=SequentialRequest(request="x", agents=("research", "ghost")))
+    assert refused.value.field == "agents.1"
     assert hub.asked == 0

@@ -4,9 +4,14 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from durabletask.task import OrchestrationContext
 
-from orchestrations.calls import AgentCall, Dispatch, Dispatched, Rejection, RunUpdate
-from orchestrations.steps import ACTIVITY_RETRY, call_agent, record_run
+from orchestrations.branches import Step
+from orchestrations.calls import Dispatch, Dispatched, QueuedStep, Rejection, RunUpdate
+from orchestrations.fan_out import ACTIVITY_RETRY
+from orchestrations.requests import SequentialRequest
+from orchestrations.run import Answer, NodeCall, Run
+from orchestrations.steps import call_node, record_run
 from shared.contracts import AgentCard, AgentInput, AgentResult, AgentTask, ErrorInfo
 from shared.status import RunStatus, StepStatus
 from tests.support.documents import a_card, a_failure, a_result, a_run_result, after
@@ -16,16 +21,25 @@ DISPATCH, EVENT, DIRECT = "dispatch_agents", "agent-reply-research", "research_a
 SENT = Dispatched().model_dump(mode="json")
 
 
-def calling(card: AgentCard | None = None) -> FakeOrchestration[AgentResult]:
-    call = AgentCall(step_id="research", agent=card or a_card(), input=AgentInput(request={"topic": "tides"}))
-    return FakeOrchestration(lambda ctx: call_agent(ctx, call))
+GIVEN = AgentInput(request={"topic": "tides"})
 
 
-def result_of(orchestration: FakeOrchestration[AgentResult]) -> AgentResult:
+def calling(card: AgentCard | None = None) -> FakeOrchestration[Answer]:
+    request = SequentialRequest(request={"topic": "tides"}, agents=("research",))
+
+    def ask(ctx: OrchestrationContext) -> Step[Answer]:
+        agents = {"research": card or a_card()}
+        run = Run(ctx=ctx, request=request, task_id="run-1", agents=agents, given=GIVEN, deadline=after(3600))
+        return (yield from call_node(run, NodeCall("research", "research", GIVEN)))
+
+    return FakeOrchestration(ask)
+
+
+def result_of(orchestration: FakeOrchestration[Answer]) -> AgentResult:
     assert orchestration.over
     assert orchestration.error is None
     assert orchestration.result is not None
-    return orchestration.result
+    return orchestration.result.result
 
 
 def error_type(result: AgentResult) -> str | None:
@@ -35,27 +49,11 @@ def error_type(result: AgentResult) -> str | None:
 # -- over the bus -----------------------------------------------------------------------------------------------
 
 
-def test_the_answer_is_waited_for_before_the_task_is_sent() -> None:
-    """An agent may be quick: an answer that came before somebody waited for it would be lost."""
-    orchestration = calling()
-    assert list(orchestration.ctx.events) == [EVENT]
-    assert [activity.name for activity in orchestration.pending()] == [DISPATCH]
-
-
 def test_the_task_that_is_sent_says_who_waits_for_it_and_until_when() -> None:
     orchestration = calling()
     dispatch = Dispatch.model_validate(orchestration.pending()[0].input)
-    [task] = dispatch.tasks
-    assert task == AgentTask.model_validate(
-        {
-            "task_id": "run-1",
-            "step_id": "research",
-            "agent": "research",
-            "input": {"request": {"topic": "tides"}},
-            "deadline": after(600),
-            "reply_to": {"instance_id": "run-1", "event": EVENT},
-        }
-    )
+    step = QueuedStep(step_id="research", agent="research", given=0, deadline=after(600), reply_event=EVENT)
+    assert dispatch == Dispatch(task_id="run-1", reply_to="run-1", inputs=(GIVEN,), steps=(step,))
 
 
 def test_sending_is_tried_again_because_queues_know_repeated_messages() -> None:
@@ -109,7 +107,7 @@ def test_a_task_that_was_refused_is_rejected_at_once() -> None:
     )
     result = result_of(orchestration)
     assert (result.status, result.error) == (StepStatus.REJECTED, why)
-    assert orchestration.ctx.timers == []
+    assert orchestration.open_timers() == []
 
 
 def test_a_task_that_could_not_be_sent_is_rejected() -> None:
@@ -137,7 +135,7 @@ def test_an_event_that_is_no_agents_result_is_a_failed_step_and_not_a_broken_run
 # -- as an activity ---------------------------------------------------------------------------------------------
 
 
-def direct() -> FakeOrchestration[AgentResult]:
+def direct() -> FakeOrchestration[Answer]:
     return calling(a_card(transport="activity", queue=None))
 
 

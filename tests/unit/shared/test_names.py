@@ -17,8 +17,18 @@ def test_durable_names_are_what_they_have_always_been() -> None:
     assert names.reply_event("step-1") == "agent-reply-step-1"
     assert names.message_id("run", "step", 2) == "run:step:2"
     assert names.SERVICE_BUS_CONNECTION == "ServiceBusConnection"
-    assert (names.ORCHESTRATOR_SEQUENTIAL, names.CONTENT_PIPELINE) == ("sequential", "content")
+    assert names.START_QUEUE == "workflow-starts"
+    assert (names.CONTENT_PIPELINE, names.PARALLEL_RESEARCH) == ("content", "research")
+    assert [names.orchestrator(pattern) for pattern in ("sequential", "review-loop")] == ["sequential", "review_loop"]
+    assert names.nested_instance("run", "stage.vote") == "run:stage.vote"
+    assert names.ACTIVITY_BEGIN_RUN == "begin_run"
     assert (names.ACTIVITY_DISPATCH_AGENTS, names.ACTIVITY_RECORD_RUN) == ("dispatch_agents", "record_run")
+
+
+def test_the_instance_of_a_nested_pattern_is_never_longer_than_the_service_takes() -> None:
+    one, other = names.nested_instance("r" * 100, "a"), names.nested_instance("r" * 100, "b")
+    assert max(len(one), len(other)) <= names.MAX_INSTANCE_ID
+    assert one != other
 
 
 def test_a_copy_has_another_id_than_its_original_and_than_a_copy_made_later() -> None:

@@ -18,12 +18,13 @@ from shared.status import (
 )
 
 RUN = {
-    "pending": "running completed partial failed cancelled",
-    "running": "completed partial failed cancelled",
+    "pending": "running completed partial failed cancelled budget_exhausted",
+    "running": "completed partial failed cancelled budget_exhausted",
     "completed": "",
     "partial": "",
     "failed": "",
     "cancelled": "",
+    "budget_exhausted": "",
 }
 STEP = {
     "pending": "running succeeded failed skipped timed_out rejected",

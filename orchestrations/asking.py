@@ -1,0 +1,131 @@
+"""How one node is asked and waited for: an agent behind its queue, an agent as an activity, a nested pattern.
+
+Each is a branch: a generator that ends with an `Ended` whatever happens, and never waits longer than its asker does.
+
+Determinism contract: reads no clock but the orchestration's, and yields only durable tasks.
+"""
+
+from collections.abc import Generator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from durabletask.task import Task, TaskFailedError
+from pydantic import ValidationError
+
+from orchestrations.account import answered, nested
+from orchestrations.calls import NestedResult, NestedRun
+from orchestrations.requests import PatternRequest
+from orchestrations.run import Answer, NodeCall, Run
+from shared import names
+from shared.budget import Allowance
+from shared.contracts import AgentCard, AgentInput, AgentResult, AgentTask, Budget, ErrorInfo, Usage
+from shared.retry import DEFAULT_RETRIES
+from shared.status import StepStatus
+
+type Branch = Generator[Task[Any], Any, Ended]
+
+# A nested pattern ends a little before its asker stops waiting, so that its account arrives.
+_NESTED_MARGIN = timedelta(seconds=2)
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """A node's answer, and what it used: None when that cannot be known, and a nested pattern's rest of its budget."""
+
+    answer: Answer
+    used: Usage | None
+    left: Allowance | None = None
+
+
+def over_bus[R: PatternRequest](run: Run[R], call: NodeCall) -> Branch:
+    """Wait for the reply of an agent whose task is on its queue."""
+    step_id = run.step_id(call.name)
+    answer = yield run.ctx.wait_for_external_event(names.reply_event(step_id))
+    result = parsed(answer)
+    broken = result.error is not None and result.error.type == INVALID_ANSWER
+    return Ended(answered(call, step_id, result), None if broken else result.usage)
+
+
+def as_activity[R: PatternRequest](run: Run[R], call: NodeCall, card: AgentCard, until: datetime) -> Branch:
+    """Run an agent as an activity, again after a while when that may help.
+
+    The waits between attempts are durable timers, so that no instance is held while nothing happens.
+    """
+    step_id = run.step_id(call.name)
+    used: Usage | None = Usage()
+    result = failed(StepStatus.FAILED, "NotRun", "the agent was not run")
+    for attempt in range(1, DEFAULT_RETRIES.attempts + 1):
+        task = AgentTask(
+            task_id=run.task_id,
+            step_id=step_id,
+            agent=card.name,
+            input=call.input(),
+            attempt=attempt,
+            deadline=until,
+            budget=Budget(max_output_tokens=card.max_output_tokens),
+        )
+        try:
+            reply = yield run.ctx.call_activity(names.agent_activity(card.name), input=task.model_dump(mode="json"))
+            result, used = parsed(reply), parsed(reply).usage
+        except TaskFailedError as error:
+            result, used = failed(StepStatus.FAILED, "ActivityFailed", str(error), retryable=True), None
+        if result.error is None or not result.error.retryable or attempt == DEFAULT_RETRIES.attempts:
+            break
+        yield run.ctx.create_timer(DEFAULT_RETRIES.delays[attempt - 1])
+    return Ended(answered(call, step_id, result), used)
+
+
+def as_nested[R: PatternRequest](
+    run: Run[R], call: NodeCall, request: PatternRequest, budget: Allowance, until: datetime
+) -> Branch:
+    """Run a nested pattern as a sub-orchestration of its own, whose steps bear this node's path."""
+    path = run.step_id(call.name)
+    margin = min(_NESTED_MARGIN, (until - run.now) / 10)
+    given = NestedRun.model_validate(
+        {
+            "task_id": run.task_id,
+            "path": path,
+            "request": request.model_dump(mode="json"),
+            "given": call.input(),
+            "agents": {name: run.agents[name] for name in request.agent_names() if name in run.agents},
+            "deadline": min(until - margin, run.now + timedelta(seconds=request.seconds_in_all)),
+            "budget": budget,
+        }
+    )
+    try:
+        returned = yield run.ctx.call_sub_orchestrator(
+            names.orchestrator(request.pattern),
+            input=given.model_dump(mode="json"),
+            instance_id=names.nested_instance(run.task_id, path),
+        )
+        ended = NestedResult.model_validate(returned)
+    except (TaskFailedError, ValidationError) as error:
+        result = failed(StepStatus.FAILED, "NestedFailed", f"{path} broke: {str(error)[:1000]}")
+        return Ended(answered(call, path, result), None)
+    return Ended(nested(call, path, ended.result), ended.result.usage, ended.left)
+
+
+INVALID_ANSWER = "InvalidAnswer"
+
+
+def parsed(answer: object) -> AgentResult:
+    """What came back as a result. An event may be raised by anyone, so that anything may be in it."""
+    try:
+        return AgentResult.model_validate(answer)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        where = ".".join(str(part) for part in first["loc"]) or "the answer"
+        return failed(StepStatus.FAILED, INVALID_ANSWER, f"the answer is no agent result: {where}: {first['msg']}")
+
+
+def failed(status: StepStatus, kind: str, message: str, *, retryable: bool = False) -> AgentResult:
+    """A result that no agent gave."""
+    return AgentResult.model_validate(
+        {"status": status, "error": ErrorInfo(type=kind, message=message, retryable=retryable)}
+    )
+
+
+def input_bytes(given: AgentInput) -> int:
+    """How large an input is on its way to a model, near enough."""
+    return len(given.model_dump_json().encode())

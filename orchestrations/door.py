@@ -1,0 +1,68 @@
+"""What is asked of a request before anything is begun: its agents exist, its size and its budget can be kept."""
+
+from collections.abc import Mapping
+
+from orchestrations.requests import MAX_DEPTH, MAX_NODES, PatternRequest, walk
+from shared.contracts import AgentCard, Rates
+from shared.errors import ConfigurationError, InvalidRequest
+from shared.llm.endpoint import resolve_endpoint
+from shared.llm.prices import price_of
+from shared.settings import Settings
+
+_MAX_PATH = 64
+
+
+def roster(agents: Mapping[str, AgentCard], settings: Settings) -> dict[str, AgentCard]:
+    """The agents with what the settings say of their models: the most tokens out, and the price if it is known."""
+    try:
+        price = price_of(resolve_endpoint(settings).model)
+    except ConfigurationError:
+        price = None
+    rates = Rates(input=price.input, output=price.output) if price else None
+    limit = settings.model_max_output_tokens
+    return {
+        name: card.model_copy(
+            update={"max_output_tokens": min(card.max_output_tokens or limit, limit), "rates": card.rates or rates}
+        )
+        for name, card in agents.items()
+    }
+
+
+def check_request(request: PatternRequest, agents: Mapping[str, AgentCard]) -> None:
+    """Raise `InvalidRequest`, which names the field, unless the request can be run with these agents."""
+    if request.request is None:
+        raise InvalidRequest("request: say what is asked", field="request")
+    limits_money = request.budget is not None and request.budget.usd is not None
+    for number, (path, field, placed) in enumerate(walk(request), start=1):
+        if number > MAX_NODES:
+            raise InvalidRequest(f"{field}: a request may hold at most {MAX_NODES} nodes", field=field)
+        nested = placed.node if isinstance(placed.node, PatternRequest) else None
+        if path.count(".") + 1 + (nested is not None) > MAX_DEPTH:
+            raise InvalidRequest(f"{field}: patterns may stand at most {MAX_DEPTH} deep in one another", field=field)
+        if len(path) > _MAX_PATH:
+            raise InvalidRequest(
+                f"{field}: the names on the way to {path} have over {_MAX_PATH} characters", field=field
+            )
+        if nested is not None:
+            limits_money = limits_money or (nested.budget is not None and nested.budget.usd is not None)
+            _check_nested(nested, field)
+        elif placed.agent not in agents:
+            there = ", ".join(agents)
+            raise InvalidRequest(f"{field}: no agent is called {placed.agent}; there are {there}", field=field)
+    if limits_money:
+        _check_prices(request, agents)
+
+
+def _check_nested(request: PatternRequest, field: str) -> None:
+    if request.idempotency_key is not None:
+        where = f"{field}.idempotency_key"
+        raise InvalidRequest(f"{where}: only the outermost request may have one", field=where)
+
+
+def _check_prices(request: PatternRequest, agents: Mapping[str, AgentCard]) -> None:
+    for name in request.agent_names():
+        if agents[name].uses_model and agents[name].rates is None:
+            raise InvalidRequest(
+                f"budget.usd: the price of {name}'s model is unknown, so that its cost cannot be limited: limit tokens",
+                field="budget.usd",
+            )

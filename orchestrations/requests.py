@@ -1,0 +1,265 @@
+"""What can be asked of the patterns: one public request type each, and each may stand inside any other.
+
+A request is JSON with a `pattern`, and nodes to ask. A node is an agent's name (`"web"`), an agent with a name or a
+request of its own (`{"agent": "writer", "name": "second-draft"}`), or another pattern's request (`{"pattern":
+"parallel", "agents": ["web", "news"]}`). A nested request without a `request` of its own works on what its parent
+was given and what came before it.
+
+To add a pattern: add its request here, and to `Node` and `AnyRequest`; then see `orchestrations.registry`.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any, ClassVar, Literal, Self
+
+from pydantic import Discriminator, Field, Tag, model_validator
+
+from shared.contracts import AgentName, Contract, JsonData
+
+MAX_WIDTH = 1000
+"""The most nodes that one pattern may hold."""
+MAX_DEPTH = 5
+"""How deep patterns may stand in one another; a pattern without nested ones is 1 deep."""
+MAX_NODES = 2000
+"""The most nodes in a request with everything nested in it."""
+
+MERGE_SECONDS = 900.0
+"""How long an aggregator may take after the answers are in."""
+
+_WEEK = 7 * 24 * 3600.0
+
+NodeName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,39}$")]
+"""What a node is called within its pattern; the names on the way to it, joined by dots, are its step's id."""
+
+
+class BudgetLimit(Contract):
+    """What a run, with everything nested in it, may use at most: tokens in and out together, and US dollars."""
+
+    tokens: int | None = Field(default=None, ge=1, le=10**12)
+    usd: float | None = Field(default=None, gt=0, le=1e9, allow_inf_nan=False)
+
+    @model_validator(mode="after")
+    def _limits_something(self) -> Self:
+        if self.tokens is None and self.usd is None:
+            raise ValueError("a budget limits tokens, usd, or both")
+        return self
+
+
+class AgentNode(Contract):
+    """One agent in a pattern, when its name alone does not say enough.
+
+    `name` tells apart two nodes of one agent; `request` is given to it instead of the pattern's own.
+    """
+
+    agent: AgentName
+    name: NodeName | None = None
+    request: JsonData = None
+
+
+class PatternRequest(Contract):
+    """What the requests of all patterns have in common.
+
+    `deadline_seconds` counts from the start of the run, and of a nested pattern from its own. `idempotency_key` makes
+    asking twice asking once; only the outermost request may have one.
+    """
+
+    pattern: str
+    name: NodeName | None = Field(default=None, description="What this node is called when it is nested.")
+    request: JsonData = Field(
+        default=None, description="What is asked: text or JSON. Nested: the parent's, if left out."
+    )
+    deadline_seconds: float | None = Field(default=None, gt=0, le=_WEEK, allow_inf_nan=False)
+    budget: BudgetLimit | None = None
+    idempotency_key: str | None = Field(default=None, min_length=1, max_length=255)
+
+    default_deadline_seconds: ClassVar[float] = 3600
+
+    def nodes(self) -> tuple["Placed", ...]:
+        """Every node that this pattern may ask, in order, each once."""
+        raise NotImplementedError
+
+    def planned(self) -> tuple["Placed", ...]:
+        """The nodes that it is known from the start to ask; the others appear once they are."""
+        return self.nodes()
+
+    def agent_names(self) -> tuple[str, ...]:
+        """Every agent that it or what is nested in it may ask, each once."""
+        found = (agent_of(placed.node) for _, _, placed in walk(self))
+        return tuple(dict.fromkeys(name for name in found if name is not None))
+
+    @property
+    def seconds(self) -> float:
+        """The deadline asked for, or the pattern's own."""
+        return self.deadline_seconds or self.default_deadline_seconds
+
+    @property
+    def seconds_in_all(self) -> float:
+        """How long the whole may take; more than the deadline where something is done after it."""
+        return self.seconds
+
+    @model_validator(mode="after")
+    def _names_are_unique(self) -> Self:
+        seen: set[str] = set()
+        for placed in self.nodes():
+            if placed.name in seen:
+                raise ValueError(f"{placed.field}: two nodes are called {placed.name}: give one another name")
+            seen.add(placed.name)
+        return self
+
+
+class SequentialRequest(PatternRequest):
+    """Agents one after another, each given the request and what the earlier ones made."""
+
+    pattern: Literal["sequential"] = "sequential"
+    agents: Annotated[tuple["Node", ...], Field(min_length=1, max_length=MAX_WIDTH)]
+
+    def nodes(self) -> tuple["Placed", ...]:
+        """The steps, in their order."""
+        return in_order("agents", self.agents)
+
+
+class AtLeast(Contract):
+    """So many have to answer; everyone is waited for until the deadline."""
+
+    at_least: int = Field(ge=1)
+
+
+class First(Contract):
+    """The first so many answers win; the others are called off."""
+
+    first: int = Field(ge=1)
+
+
+type Requirement = Literal["all", "any"] | AtLeast | First
+"""Whose answers are required. `any` is the first one."""
+
+
+class ParallelRequest(PatternRequest):
+    """Many agents at once, or one over many inputs, and perhaps an aggregator that merges their answers.
+
+    Give `agents`, or one `agent` with `inputs`, each of which it is given as `{"request": ..., "input": ...}` (or alone
+    when there is no request). `width` is how many may work at once. `deadline_seconds` is how long their answers are
+    waited for; an aggregator has up to 15 minutes after that.
+    """
+
+    pattern: Literal["parallel"] = "parallel"
+    agents: Annotated[tuple["Node", ...], Field(max_length=MAX_WIDTH)] = ()
+    agent: AgentName | None = None
+    inputs: Annotated[tuple[JsonData, ...], Field(max_length=MAX_WIDTH)] = ()
+    require: Requirement = "all"
+    width: int | None = Field(default=None, ge=1, le=MAX_WIDTH)
+    aggregator: "Node | None" = None
+
+    default_deadline_seconds: ClassVar[float] = 30
+
+    def branches(self) -> tuple["Placed", ...]:
+        """The nodes that are asked at once."""
+        if self.agent is None:
+            return in_order("agents", self.agents)
+        return tuple(
+            Placed(
+                f"inputs.{place}", f"{self.agent}-{place + 1}", AgentNode(agent=self.agent, request=self._task(item))
+            )
+            for place, item in enumerate(self.inputs)
+        )
+
+    def merger(self) -> "Placed | None":
+        """The aggregator, if there is one."""
+        return None if self.aggregator is None else Placed("aggregator", name_of(self.aggregator), self.aggregator)
+
+    def nodes(self) -> tuple["Placed", ...]:
+        """Everyone at once, then the aggregator."""
+        merger = self.merger()
+        return (*self.branches(), merger) if merger else self.branches()
+
+    @property
+    def seconds_in_all(self) -> float:
+        """The time for the answers, and for merging them."""
+        return self.seconds + (MERGE_SECONDS if self.aggregator is not None else 0)
+
+    def _task(self, item: JsonData) -> JsonData:
+        return item if self.request is None else {"request": self.request, "input": item}
+
+    @model_validator(mode="after")
+    def _asks_somebody(self) -> Self:
+        if (self.agent is None) != (not self.inputs):
+            raise ValueError("inputs: one agent goes with inputs, and inputs with one agent")
+        if (self.agent is None) == (not self.agents):
+            raise ValueError("agents: give agents, or one agent with inputs, and not both")
+        asked, needed = len(self.branches()), self.require
+        count = needed.at_least if isinstance(needed, AtLeast) else needed.first if isinstance(needed, First) else 1
+        if count > asked:
+            raise ValueError(f"require: {count} of {asked} cannot answer")
+        return self
+
+
+def _kind(value: Any) -> str | None:
+    """Which of the forms of a node a value has."""
+    if isinstance(value, str):
+        return "name"
+    if isinstance(value, dict):
+        return "agent" if "agent" in value and "pattern" not in value else value.get("pattern")
+    return "agent" if isinstance(value, AgentNode) else getattr(value, "pattern", None)
+
+
+type Node = Annotated[
+    Annotated[AgentName, Tag("name")]
+    | Annotated[AgentNode, Tag("agent")]
+    | Annotated[SequentialRequest, Tag("sequential")]
+    | Annotated[ParallelRequest, Tag("parallel")],
+    Discriminator(_kind),
+]
+"""A node of a pattern: an agent, or another pattern."""
+
+type AnyRequest = Annotated[
+    Annotated[SequentialRequest, Tag("sequential")] | Annotated[ParallelRequest, Tag("parallel")],
+    Discriminator(_kind),
+]
+"""A request of any pattern."""
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """A node where it stands: the request's field that holds it, such as `agents.0`, and its name in the pattern."""
+
+    field: str
+    name: str
+    node: Node
+
+    @property
+    def agent(self) -> str | None:
+        """The agent's name; None for a pattern."""
+        return agent_of(self.node)
+
+
+def in_order(field: str, nodes: Sequence[Node]) -> tuple[Placed, ...]:
+    """The nodes of a list, each under its own name or else that of its agent or pattern."""
+    return tuple(Placed(f"{field}.{number}", name_of(node), node) for number, node in enumerate(nodes))
+
+
+def name_of(node: Node) -> str:
+    """What a node is called within its pattern."""
+    if isinstance(node, str):
+        return node
+    return node.name or (node.agent if isinstance(node, AgentNode) else node.pattern)
+
+
+def agent_of(node: Node) -> str | None:
+    """The agent that a node asks; None when it is a pattern."""
+    if isinstance(node, str):
+        return node
+    return node.agent if isinstance(node, AgentNode) else None
+
+
+def path_of(prefix: str, name: str) -> str:
+    """The path of a node called `name` in the pattern at `prefix`: its step's id, unique in the run."""
+    return f"{prefix}.{name}" if prefix else name
+
+
+def walk(request: PatternRequest, prefix: str = "", field: str = "") -> Iterable[tuple[str, str, Placed]]:
+    """Every node of a request and of those nested in it, as (path, field, node), parents before children."""
+    for placed in request.nodes():
+        path, where = path_of(prefix, placed.name), path_of(field, placed.field)
+        yield path, where, placed
+        if isinstance(placed.node, PatternRequest):
+            yield from walk(placed.node, path, where)
