@@ -38,6 +38,7 @@ def nested_instance(task_id: str, path: str) -> str:
     instance = f"{task_id}:{path}"
     return instance if len(instance) <= MAX_INSTANCE_ID else hashlib.sha256(instance.encode()).hexdigest()
 
+
 EVENTS_TOPIC = "agent-events"
 EVENTS_TO_AGENTS = "agents"
 """Where the events of runs are addressed to, which is what agents' subscriptions look for besides the type."""
