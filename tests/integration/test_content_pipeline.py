@@ -47,6 +47,14 @@ async def test_a_topic_becomes_an_article_by_four_steps_in_order(host: MusterHos
     assert Path(task["result"]["location"].removeprefix("file://")).read_text().startswith("# Title")
 
 
+async def test_a_sticky_host_makes_the_same_article(tmp_path: Path, model: ChatModel) -> None:
+    async with muster_host(tmp_path, model_url=model.url, arguments=["--sticky"]) as host:
+        _, started, _ = await host.post("/api/create-content", TOPIC)
+        task = await host.finished(started["task_id"])
+        assert (task["status"], [step["status"] for step in task["steps"]]) == ("completed", ["succeeded"] * 4)
+        assert Path(task["result"]["location"].removeprefix("file://")).read_text().startswith("# Title")
+
+
 async def test_each_agent_sees_the_request_and_what_the_earlier_ones_made(host: MusterHost, model: ChatModel) -> None:
     _, started, _ = await host.post("/api/create-content", TOPIC)
     await host.finished(started["task_id"])

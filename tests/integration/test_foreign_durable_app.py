@@ -1,5 +1,5 @@
 """An app that knows nothing of this project, on the local host: driven by its own HTTP functions and by the Durable
-management API, as it would be in Azure.
+management API, as it would be in Azure; once with every turn replayed, once with orchestrators kept between turns.
 """
 
 import asyncio
@@ -19,9 +19,10 @@ APP = Path(__file__).parent / "apps" / "durable_app"
 FINISHED = ("Completed", "Failed", "Terminated")
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def host(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[HostProcess]:
-    async with HostProcess(APP, state_dir=tmp_path_factory.mktemp("durable") / "state") as running:
+@pytest_asyncio.fixture(scope="module", loop_scope="module", params=[[], ["--sticky"]], ids=["replay", "sticky"])
+async def host(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[HostProcess]:
+    state_dir = tmp_path_factory.mktemp("durable") / "state"
+    async with HostProcess(APP, state_dir=state_dir, arguments=request.param) as running:
         yield running
 
 

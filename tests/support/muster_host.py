@@ -1,7 +1,7 @@
 """The whole system in a process of its own: this app on the local host, with a model that the test provides."""
 
 import socket
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -29,7 +29,9 @@ def free_port() -> int:
 class MusterHost:
     """A host that runs this app over `folder`; start it again on the same folder to see what was kept."""
 
-    def __init__(self, folder: Path, *, model_url: str, amqp_port: int | None = None) -> None:
+    def __init__(
+        self, folder: Path, *, model_url: str, amqp_port: int | None = None, arguments: Sequence[str] = ()
+    ) -> None:
         self.connection_string = EMULATOR.format(port=amqp_port or free_port())
         env: Mapping[str, str] = {
             "ServiceBusConnection": self.connection_string,
@@ -37,7 +39,7 @@ class MusterHost:
             "MUSTER_MODEL_BASE_URL": model_url,
             "MUSTER_MODEL_NAME": "test-model",
         }
-        self.process = HostProcess(ROOT, state_dir=folder / "host", env=env)
+        self.process = HostProcess(ROOT, state_dir=folder / "host", env=env, arguments=arguments)
 
     async def get(self, path: str, *, key: str | None = None) -> tuple[int, Any]:
         """Status and JSON body of a GET, with the function key unless told otherwise; an empty one is not sent."""
@@ -70,8 +72,10 @@ class MusterHost:
 
 
 @asynccontextmanager
-async def muster_host(folder: Path, *, model_url: str, amqp_port: int | None = None) -> AsyncIterator[MusterHost]:
+async def muster_host(
+    folder: Path, *, model_url: str, amqp_port: int | None = None, arguments: Sequence[str] = ()
+) -> AsyncIterator[MusterHost]:
     """A started `MusterHost`, interrupted at the end."""
-    host = MusterHost(folder, model_url=model_url, amqp_port=amqp_port)
+    host = MusterHost(folder, model_url=model_url, amqp_port=amqp_port, arguments=arguments)
     async with host.process:
         yield host

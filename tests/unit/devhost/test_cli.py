@@ -38,6 +38,7 @@ def test_the_help_explains_every_argument(capsys: pytest.CaptureFixture[str]) ->
         "--servicebus-config",
         "--drain-seconds",
         "--ready-file",
+        "--sticky",
         "--json-logs",
         "--verbose",
     ):
@@ -47,3 +48,4 @@ def test_the_help_explains_every_argument(capsys: pytest.CaptureFixture[str]) ->
 def test_without_arguments_the_app_is_here_and_the_port_the_one_of_the_core_tools() -> None:
     chosen = parse_arguments([])
     assert (chosen.app, chosen.port, chosen.host) == (Path(), 7071, "127.0.0.1")
+    assert not chosen.sticky, "turns are replayed, as in Azure"
