@@ -5,7 +5,7 @@ from typing import Any
 
 import azure.durable_functions as df
 from durabletask import task
-from durabletask.entities import EntityInstanceId
+from durabletask.entities import EntityContext, EntityInstanceId
 
 type Steps = Generator[task.Task[Any], Any, Any]
 
@@ -27,6 +27,12 @@ def make_entity_app() -> df.DFApp:
                 return
         context.set_state(value)
         context.set_result(value)
+
+    @app.entity_trigger(context_name="context", entity_name="Relay")
+    def relay(context: EntityContext, number: int) -> None:
+        context.set_state(context.get_state(int, 0) + 1)
+        context.signal_entity(EntityInstanceId("counter", "total"), "add", input=100)
+        context.schedule_new_orchestration("add_a_thousand", instance_id=f"by relay {number}")
 
     _add_orchestrators(app)
     return app
@@ -70,3 +76,16 @@ def _add_orchestrators(app: df.DFApp) -> None:
     def read(ctx: task.OrchestrationContext, key: str) -> Steps:
         value = yield ctx.call_entity(EntityInstanceId("counter", key), "read")
         return value
+
+    @app.orchestration_trigger(context_name="ctx")
+    def add_a_thousand(ctx: task.OrchestrationContext, _: None) -> Steps:
+        yield ctx.call_entity(EntityInstanceId("counter", "total"), "add", input=1000)
+
+    @app.orchestration_trigger(context_name="ctx")
+    def everything(ctx: task.OrchestrationContext, number: int) -> Steps:
+        total, relay = EntityInstanceId("counter", "total"), EntityInstanceId("relay", "it")
+        ctx.signal_entity(total, "add", input=1)
+        yield ctx.call_entity(total, "add", input=10)
+        ctx.signal_entity(relay, "forward", input=number)
+        left = yield ctx.call_sub_orchestrator("transfer", input=1)
+        return left

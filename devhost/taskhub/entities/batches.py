@@ -86,6 +86,7 @@ class EntityBatches:
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._running.discard(task)
+        self._context.commits.check(task)
         self.begin()
 
     async def _run(self, entity: Entity, batch: Batch, executor: WorkItemExecutor) -> None:

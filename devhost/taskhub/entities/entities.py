@@ -117,6 +117,8 @@ class Entities:
 
     def _due(self, identity: str, message: EntityMessage) -> None:
         self._context.crash_points.reached("entity-signal-due")
+        if self._context.commits.failed is not None:
+            return
         self.journal.done([message.number])
         self._arrive(identity, message.event)
 
