@@ -20,6 +20,7 @@ class AgentContext:
     def __init__(
         self,
         *,
+        run: str,
         model: ModelClient,
         artifacts: ArtifactStore,
         model_timeout: timedelta,
@@ -28,6 +29,7 @@ class AgentContext:
     ) -> None:
         self.usage = Usage()
         self.events: tuple[EventDraft, ...] = ()
+        self._run = run
         self._publishes = publishes
         self._model = model
         self._artifacts = artifacts
@@ -51,8 +53,8 @@ class AgentContext:
         return reply.text
 
     async def keep(self, text: str, content_type: str) -> ArtifactRef:
-        """Store `text` as an artifact and return its reference. Raises `StoreUnavailable`."""
-        return await self._artifacts.put(text.encode(), content_type)
+        """Store `text` as an artifact of this run. Raises `ArtifactTooLarge` and `StoreUnavailable`."""
+        return await self._artifacts.put(text.encode(), content_type, run=self._run)
 
     def publish(self, event_type: str, data: JsonValue, *, subject: str | None = None) -> None:
         """Want an event published once this attempt has succeeded; in runs that are not event-driven it is only kept.

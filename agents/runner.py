@@ -120,6 +120,7 @@ class AgentRunner:
         clock, settings = self._resources.clock, self._resources.settings
         limits = [settings.model_max_output_tokens, task.budget.max_output_tokens]
         context = AgentContext(
+            run=task.task_id,
             model=self._resources.model,
             artifacts=self._resources.artifacts,
             model_timeout=min(settings.model_timeout, spec.timeout),

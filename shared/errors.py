@@ -25,7 +25,8 @@ MusterError
     ├── MessageTooLarge      a message is over the queue's limit
     ├── DocumentTooLarge     a document is larger than the state store takes
     ├── StateCorrupted       a stored document is not one that this app can read
-    └── ArtifactCorrupted    an artifact's bytes are not those that were stored
+    ├── ArtifactCorrupted    an artifact's bytes are not those that were stored
+    └── ArtifactTooLarge     an artifact is over the most that one may have
 """
 
 from __future__ import annotations
@@ -151,3 +152,7 @@ class StateCorrupted(TerminalError):
 
 class ArtifactCorrupted(TerminalError):
     """An artifact's bytes are not those that were stored."""
+
+
+class ArtifactTooLarge(TerminalError):
+    """An artifact is over the most that one may have."""

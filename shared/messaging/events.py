@@ -14,7 +14,7 @@ async def event_message(event: Event, artifacts: ArtifactStore, *, traceparent: 
     """
     body = _json(event)
     if len(body) > MAX_INLINE_BYTES:
-        kept = await artifacts.put(reaction_input(event).model_dump_json().encode(), JSON_CONTENT)
+        kept = await artifacts.put(reaction_input(event).model_dump_json().encode(), JSON_CONTENT, run=event.rootid)
         body = _json(event.model_copy(update={"data": None, "inputref": kept.address, "inputsize": kept.size}))
     return OutgoingMessage(
         body=body,

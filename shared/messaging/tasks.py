@@ -19,7 +19,7 @@ async def task_message(
     """
     body = task.model_dump_json().encode()
     if len(body) > MAX_INLINE_BYTES and isinstance(task.input, AgentInput):
-        reference = await artifacts.put(task.input.model_dump_json().encode(), JSON_CONTENT)
+        reference = await artifacts.put(task.input.model_dump_json().encode(), JSON_CONTENT, run=task.task_id)
         body = task.model_copy(update={"input": reference}).model_dump_json().encode()
     return OutgoingMessage(
         body=body,

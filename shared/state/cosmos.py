@@ -64,7 +64,7 @@ class CosmosState:
 
     async def create_run(self, run: RunDocument) -> bool:
         """Create the run's document; see `StateStore.create_run`."""
-        event = await self._bodies.packed(RunCreated(at=run.created_at, run=run))
+        event = await self._bodies.packed(run.task_id, RunCreated(at=run.created_at, run=run))
         try:
             await self._container.create(run_item(run, [event]), run.task_id)
         except AlreadyThere:
@@ -88,7 +88,7 @@ class CosmosState:
     ) -> RunDocument:
         """One patch, made only from a status that the table allows; see `StateStore.advance_run`."""
         event = RunAdvanced(at=now, to=to, result=result)
-        stored = await self._bodies.packed(event)
+        stored = await self._bodies.packed(task_id, event)
         for _ in range(_ROUNDS):
             try:
                 return await self._run(await self._patch_run(task_id, event, stored))
@@ -214,7 +214,7 @@ class CosmosState:
         self, task_id: str, item: Item | None, step: StepDocument | None, event: StepClaimed
     ) -> StepDocument:
         claimed = apply_to_step(task_id, step, event)
-        stored = await self._bodies.packed(event)
+        stored = await self._bodies.packed(task_id, event)
         if item is None:
             await self._container.create(step_item(claimed, [stored]), task_id)
         else:
@@ -234,7 +234,7 @@ class CosmosState:
         if not is_task_id(task_id):
             raise ClaimLost(f"step {event.step_id} is no longer claimed by {owner}")
         item_id = step_item_id(task_id, event.step_id)
-        stored = await self._bodies.packed(event)
+        stored = await self._bodies.packed(task_id, event)
         head = head | step_time_to_live(self._retention)
         for _ in range(_ROUNDS):
             try:

@@ -65,13 +65,13 @@ class EventBodies:
     def __init__(self, artifacts: ArtifactStore) -> None:
         self._artifacts = artifacts
 
-    async def packed(self, event: RunEvent) -> Item:
-        """An event as it is stored."""
+    async def packed(self, task_id: str, event: RunEvent) -> Item:
+        """An event of a run as it is stored."""
         text = event.model_dump_json()
         item: Item = {"kind": event.kind, "at": time_text(event.at)}
         if len(text.encode()) <= MAX_EVENT_BYTES:
             return item | {"data": text}
-        kept = await self._artifacts.put(text.encode(), "application/json")
+        kept = await self._artifacts.put(text.encode(), "application/json", run=task_id)
         return item | {"ref": kept.model_dump(mode="json")}
 
     async def unpacked(self, item: Item) -> list[RunEvent]:

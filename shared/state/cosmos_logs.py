@@ -162,7 +162,7 @@ async def _items(bodies: EventBodies, log: EventLog, retention: timedelta | None
     for numbered in log.events:
         stored = events.setdefault(step_of(numbered.event) or "", [])
         order.append(f"{step_of(numbered.event) or ''}#{len(stored)}")
-        stored.append(await bodies.packed(numbered.event))
+        stored.append(await bodies.packed(log.task_id, numbered.event))
     steps = [step_item(step, events[step.step_id]) | step_time_to_live(retention) for step in record.steps]
     run = run_item(record.run, events[""]) | run_time_to_live(record.run.status, retention)
     return [*steps, _log_item(log.task_id, order), run]

@@ -13,7 +13,11 @@ from tests.support.app_world import World
 
 def context(world: World) -> AgentContext:
     return AgentContext(
-        model=world.model, artifacts=world.resources.artifacts, model_timeout=PUBLISHER.timeout, max_output_tokens=1
+        run="run-1",
+        model=world.model,
+        artifacts=world.resources.artifacts,
+        model_timeout=PUBLISHER.timeout,
+        max_output_tokens=1,
     )
 
 

@@ -414,7 +414,7 @@ async def test_a_runner_that_was_taken_over_meanwhile_records_nothing_and_says_s
 
 async def test_an_input_by_reference_is_read_before_the_agent_begins(world: World) -> None:
     given = AgentInput(request="large")
-    reference = await world.resources.artifacts.put(given.model_dump_json().encode(), "application/json")
+    reference = await world.resources.artifacts.put(given.model_dump_json().encode(), "application/json", run="run-1")
     await answered(world, given=task(input=reference))
     assert world.model.requests[0].user == "large"
 
@@ -425,9 +425,9 @@ async def test_an_input_by_reference_is_read_before_the_agent_begins(world: Worl
 async def test_an_input_by_reference_that_cannot_be_read_is_a_failure_that_is_recorded(
     world: World, content: bytes | None, kind: str
 ) -> None:
-    address = "sha256:" + "0" * 64
+    address = "run-1/sha256:" + "0" * 64
     if content is not None:
-        address = (await world.resources.artifacts.put(content, "application/json")).address
+        address = (await world.resources.artifacts.put(content, "application/json", run="run-1")).address
     result = await answered(world, given=task(input={"address": address, "size": 1, "content_type": "x"}))
     assert (result.status, result.error and result.error.type) == (StepStatus.FAILED, kind)
     assert world.model.requests == []

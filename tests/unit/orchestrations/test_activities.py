@@ -115,7 +115,7 @@ async def test_the_limit_counts_bytes_and_not_characters(world: World) -> None:
 
 async def test_an_artifact_store_that_does_not_answer_is_an_error_so_that_all_is_sent_again(world: World) -> None:
     class BrokenArtifacts:
-        async def put(self, content: bytes, content_type: str) -> ArtifactRef:
+        async def put(self, content: bytes, content_type: str, *, run: str) -> ArtifactRef:
             raise StoreUnavailable("down")
 
     with pytest.raises(StoreUnavailable):
