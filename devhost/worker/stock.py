@@ -1,7 +1,7 @@
-"""Recognises orchestrators that the stock Durable SDK's decorator made, and finds the app's own function in them.
+"""Recognises what the stock Durable SDK's decorators made, and finds the app's own function in it.
 
-The worker calls such a function with base64 text and gets base64 text back. One that is recognised can be run with the
-same SDK code and without the text. The recognition asks for SDK versions that the tests have seen, and for the very
+The worker calls such an orchestrator with base64 text and gets base64 text back. One that is recognised can be run with
+the same SDK code and without the text. The recognition asks for SDK versions that the tests have seen, and for the very
 code that the decorator makes of a function: anything else is called as the worker would.
 """
 
@@ -41,6 +41,16 @@ def stock_orchestrator(registered: Callable[..., Any]) -> StockOrchestrator | No
     return StockOrchestrator(function, worker)
 
 
+def stock_activity(registered: Callable[..., Any]) -> Callable[..., Any] | None:
+    """The app's async activity in the function that the worker has registered; None when not of the stock shape."""
+    inner = getattr(registered, "__wrapped__", None)
+    if not callable(inner) or not isinstance(registered, FunctionType) or not _sdk_is_tested():
+        return None
+    # The decorator gives each function's copy of the code the name of the app's file.
+    same = registered.__code__.replace(co_filename="") == _activity_code()
+    return inner if same else None
+
+
 def untested(version: Callable[[str], str]) -> list[str]:
     """The packages of the SDK, with their versions, that this host is not tested with."""
     versions = {package: version(package) for package in TESTED_VERSIONS}
@@ -64,6 +74,17 @@ def _stock_codes() -> tuple[CodeType, CodeType] | None:
     builder = df.Blueprint().orchestration_trigger(context_name="context")(probe)
     # An app would build it, and warn of what this one lacks.
     return _codes(builder._function.get_user_function())  # noqa: SLF001
+
+
+@cache
+def _activity_code() -> CodeType:
+    """What the decorator makes of an async activity, but for its file's name."""
+
+    async def probe(value: Any) -> None: ...
+
+    builder = df.Blueprint().activity_trigger(input_name="value")(probe)
+    code: CodeType = builder._function.get_user_function().__code__  # noqa: SLF001
+    return code.replace(co_filename="")
 
 
 def _codes(registered: Callable[..., Any]) -> tuple[CodeType, CodeType] | None:

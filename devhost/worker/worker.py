@@ -25,6 +25,7 @@ from azure_functions_runtime.utils.app_setting_manager import get_app_setting
 from azure_functions_runtime.utils.constants import PYTHON_SCRIPT_FILE_NAME, PYTHON_SCRIPT_FILE_NAME_DEFAULT
 
 from devhost.worker import protos
+from devhost.worker.direct import DirectActivity, direct_activity
 from devhost.worker.indexing import IndexingError, functions_from
 from devhost.worker.model import FunctionMetadata, InvocationError
 from devhost.worker.tracebacks import error_from
@@ -45,6 +46,11 @@ class Worker:
 
     def __init__(self, functions: tuple[FunctionMetadata, ...]) -> None:
         self._functions = functions
+        self._direct: dict[str, DirectActivity] = {}
+        for function in functions:
+            direct = direct_activity(function, registry.get_function(function.function_id))
+            if direct is not None:
+                self._direct[function.function_id] = direct
 
     @classmethod
     async def load(cls, app_dir: Path) -> Self:
@@ -86,7 +92,13 @@ class Worker:
         Must run in an `asyncio` task of its own, so that the invocation id in context variables stays with this call.
         """
         invocation_id = str(uuid.uuid4())
+        direct = self._direct.get(function.function_id)
         try:
+            if direct is not None and direct.usable():
+                outcome = await direct.call(invocation_id, inputs[0][1])
+                if isinstance(outcome, InvocationError):
+                    return Returned(invocation_id, None, {}, outcome)
+                return Returned(invocation_id, outcome, {}, None)
             ok, value, outputs, error, traceback = await invocation_request_native(
                 invocation_id, function.function_id, list(inputs), dict(metadata), trace_parent=trace_parent
             )
