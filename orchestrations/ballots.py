@@ -14,6 +14,9 @@ from shared.status import StepStatus
 # "Verdict: allow" on a line of its own. A word in a sentence is no answer: "I would not allow it" contains "allow".
 _LABELLED = re.compile(r"^\W*(?:final\s+)?(?:answer|verdict|decision|vote|choice)\W*[:=]\s*(.+)$", re.IGNORECASE)
 
+CALLED_OFF = "NotNeeded"
+"""The error's type of a voter that was not asked, or not waited for, because the vote was decided."""
+
 
 class Abstention(StrEnum):
     """Why a voter's ballot is no vote."""
@@ -23,6 +26,10 @@ class Abstention(StrEnum):
     FAILED = "failed"  #: it failed, or was refused
     TIMED_OUT = "timed_out"  #: it did not answer in time
     CALLED_OFF = "called_off"  #: it was not asked, or not waited for, because the vote was decided
+
+
+# By the error's type; whoever is not asked for another reason, such as the budget, has failed.
+_NOT_ASKED = {CALLED_OFF: Abstention.CALLED_OFF, "StepTimedOut": Abstention.TIMED_OUT}
 
 
 class Ballot(Contract):
@@ -65,9 +72,11 @@ def read_ballot(vote: Vote, voter: str, result: AgentResult) -> Ballot:
     """The ballot that an agent's result comes to. Never raises: what cannot be read is an abstention with the cause."""
     if result.status is StepStatus.SUCCEEDED:
         return read_answer(vote, voter, result.output)
-    kinds = {StepStatus.TIMED_OUT: Abstention.TIMED_OUT, StepStatus.SKIPPED: Abstention.CALLED_OFF}
     cause = result.error.message if result.error else f"{voter} {result.status}"
-    return Ballot(voter=voter, abstention=kinds.get(result.status, Abstention.FAILED), cause=cause)
+    kind = Abstention.TIMED_OUT if result.status is StepStatus.TIMED_OUT else Abstention.FAILED
+    if result.error is not None and result.status is StepStatus.SKIPPED:
+        kind = _NOT_ASKED.get(result.error.type, Abstention.FAILED)
+    return Ballot(voter=voter, abstention=kind, cause=cause)
 
 
 def read_answer(vote: Vote, voter: str, output: JsonValue) -> Ballot:

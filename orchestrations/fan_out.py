@@ -10,8 +10,10 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import Any
 
-from durabletask.task import RetryPolicy, TaskFailedError, TimerTask
+from durabletask import task as durable
+from durabletask.task import RetryPolicy, Task, TaskFailedError, TimerTask
 
 from orchestrations.account import BUDGET_EXHAUSTED, answered, skipped
 from orchestrations.asking import Branch, Ended, as_activity, as_nested, failed, input_bytes, over_bus
@@ -64,6 +66,11 @@ class FanOut[R: PatternRequest]:
         """Whether nothing is under way."""
         return not self._under_way
 
+    @property
+    def under_way(self) -> int:
+        """How many calls have begun and not ended."""
+        return len(self._under_way)
+
     def start(self) -> Step[None]:
         """Begin what may begin now. What can never begin, because time or budget is over, is answered for."""
         room = self.width - len(self._under_way)
@@ -78,9 +85,10 @@ class FanOut[R: PatternRequest]:
         elif not self._under_way:
             self._answer_for_waiting(StepStatus.SKIPPED, BUDGET_EXHAUSTED, "not asked: it could exceed the budget")
 
-    def wait(self) -> Step[list[Answer]]:
-        """The answers that have come since, in the order they came; empty once time is over."""
-        ended = yield from self._branches.wait(self._timer or self.run.ctx.create_timer(self._until))
+    def wait(self, also: Task[Any] | None = None) -> Step[list[Answer]]:
+        """The answers that have come since, in the order they came; empty once time is over, or `also` completed."""
+        until: Task[Any] = self._timer or self.run.ctx.create_timer(self._until)
+        ended = yield from self._branches.wait(until if also is None else durable.when_any([until, also]))
         return [self._settle(name, each) for name, each in ended]
 
     def finish(self, *, why: tuple[str, str] | None) -> tuple[Answer, ...]:

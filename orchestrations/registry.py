@@ -16,8 +16,18 @@ from typing import Any
 from durabletask.task import OrchestrationContext
 
 from orchestrations.branches import Step
+from orchestrations.consensus import consensus
+from orchestrations.handoff import handoff
 from orchestrations.parallel import parallel
-from orchestrations.requests import ParallelRequest, PatternRequest, SequentialRequest
+from orchestrations.requests import (
+    ConsensusRequest,
+    HandoffRequest,
+    ParallelRequest,
+    PatternRequest,
+    ReviewLoopRequest,
+    SequentialRequest,
+)
+from orchestrations.review_loop import review_loop
 from orchestrations.sequential import sequential
 from shared.errors import NotFound
 
@@ -46,6 +56,9 @@ PATTERNS: Mapping[str, Pattern] = MappingProxyType(
         for pattern in (
             Pattern("sequential", SequentialRequest, sequential),
             Pattern("parallel", ParallelRequest, parallel),
+            Pattern("consensus", ConsensusRequest, consensus),
+            Pattern("handoff", HandoffRequest, handoff),
+            Pattern("review-loop", ReviewLoopRequest, review_loop),
         )
     }
 )

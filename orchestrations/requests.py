@@ -12,8 +12,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import Discriminator, Field, Tag, model_validator
+from pydantic import Discriminator, Field, JsonValue, Tag, ValidationInfo, field_validator, model_validator
 
+from orchestrations.passes import PassRules
+from orchestrations.presets import MODERATION, SUPPORT, filled_in
+from orchestrations.voting_rules import MAX_VOTERS, AskJudge, NoDecision, TieRule, Vote, VoteTerms
 from shared.contracts import AgentName, Contract, JsonData
 
 MAX_WIDTH = 1000
@@ -193,6 +196,122 @@ class ParallelRequest(PatternRequest):
         return self
 
 
+class ConsensusRequest(VoteTerms, PatternRequest):
+    """Voters answer one question, and a rule makes one decision of their ballots.
+
+    `preset` fills in what is left out; "moderation" has three moderators and a judge. `tie` is what happens when no
+    option wins: "no_decision", "judge" or "person". `width` is how many voters are asked at once; by default no more
+    than could decide the vote. `deadline_seconds` is how long ballots are waited for; a judge or a person has time
+    after that.
+    """
+
+    pattern: Literal["consensus"] = "consensus"
+    preset: Literal["moderation"] | None = None
+    voters: Annotated[tuple["Node", ...], Field(min_length=1, max_length=MAX_VOTERS)]
+    tie: TieRule = NoDecision()
+    width: int | None = Field(default=None, ge=1, le=MAX_VOTERS)
+
+    default_deadline_seconds: ClassVar[float] = 120
+
+    @model_validator(mode="before")
+    @classmethod
+    def _fill_in(cls, given: Any) -> Any:
+        return filled_in(given, {"moderation": MODERATION})
+
+    def vote(self) -> Vote:
+        """The vote apart from who does the work."""
+        terms = {name: getattr(self, name) for name in VoteTerms.model_fields if name != "voters"}
+        return Vote(voters=tuple(name_of(voter) for voter in self.voters), **terms)
+
+    def nodes(self) -> tuple["Placed", ...]:
+        """The voters in the order in which they are asked, then the judge."""
+        judge = self.tie.agent if isinstance(self.tie, AskJudge) else None
+        return (*self.planned(), Placed("tie.agent", judge, judge)) if judge else self.planned()
+
+    def planned(self) -> tuple["Placed", ...]:
+        """The voters; a judge is asked only when nobody wins."""
+        return in_order("voters", self.voters)
+
+    @property
+    def seconds_in_all(self) -> float:
+        """The time for the ballots, and for whoever decides when nobody wins."""
+        return self.seconds + (self.tie.deadline_seconds or self.tie.default_deadline_seconds)
+
+
+class HandoffRequest(PatternRequest):
+    """A router takes a conversation and passes it to a specialist, which may pass it on.
+
+    `preset` fills in what is left out; "support" has specialists for billing and for technical matters. `may_pass`
+    names, for those who may not pass to everybody, to whom they may.
+    """
+
+    pattern: Literal["handoff"] = "handoff"
+    preset: Literal["support"] | None = None
+    router: "Node" = "router"
+    specialists: Annotated[tuple["Node", ...], Field(min_length=1, max_length=50)]
+    max_passes: int = Field(default=5, ge=1, le=20)
+    may_pass: dict[NodeName, tuple[NodeName, ...]] = Field(default_factory=dict)
+
+    default_deadline_seconds: ClassVar[float] = 900
+
+    @model_validator(mode="before")
+    @classmethod
+    def _fill_in(cls, given: Any) -> Any:
+        return filled_in(given, {"support": SUPPORT})
+
+    @field_validator("may_pass")
+    @classmethod
+    def _knows_everybody(cls, may_pass: dict[str, tuple[str, ...]], info: ValidationInfo) -> dict[str, Any]:
+        nodes = (info.data.get("router"), *info.data.get("specialists", ()))
+        members = {name_of(node) for node in nodes if node is not None}
+        named = [*may_pass, *(target for targets in may_pass.values() for target in targets)]
+        if unknown := [name for name in named if name not in members]:
+            raise ValueError(f"{unknown[0]} is not part of this handoff")
+        return may_pass
+
+    def pass_rules(self) -> PassRules:
+        """Who may hold the conversation, and who may pass it to whom."""
+        return PassRules(tuple(placed.name for placed in self.nodes()), self.max_passes, self.may_pass)
+
+    def nodes(self) -> tuple["Placed", ...]:
+        """The router, then the specialists."""
+        return (Placed("router", name_of(self.router), self.router), *in_order("specialists", self.specialists))
+
+    def planned(self) -> tuple["Placed", ...]:
+        """The router; who comes next is its choice."""
+        return self.nodes()[:1]
+
+    @model_validator(mode="after")
+    def _turns_can_be_told_apart(self) -> Self:
+        return check_turns(self)
+
+
+class ReviewLoopRequest(PatternRequest):
+    """A maker drafts and a checker reviews, until it is satisfied or the rounds run out.
+
+    `unaccepted` says what a draft that was never accepted is worth: "fail", or "keep" for a partial result.
+    """
+
+    pattern: Literal["review-loop"] = "review-loop"
+    maker: "Node" = "writer"
+    checker: "Node" = "reviewer"
+    max_rounds: int = Field(default=3, ge=1, le=10)
+    unaccepted: Literal["fail", "keep"] = "fail"
+
+    default_deadline_seconds: ClassVar[float] = 1800
+
+    def nodes(self) -> tuple["Placed", ...]:
+        """The maker and the checker."""
+        return (
+            Placed("maker", name_of(self.maker), self.maker),
+            Placed("checker", name_of(self.checker), self.checker),
+        )
+
+    @model_validator(mode="after")
+    def _turns_can_be_told_apart(self) -> Self:
+        return check_turns(self)
+
+
 def _kind(value: Any) -> str | None:
     """Which of the forms of a node a value has."""
     if isinstance(value, str):
@@ -206,13 +325,20 @@ type Node = Annotated[
     Annotated[AgentName, Tag("name")]
     | Annotated[AgentNode, Tag("agent")]
     | Annotated[SequentialRequest, Tag("sequential")]
-    | Annotated[ParallelRequest, Tag("parallel")],
+    | Annotated[ParallelRequest, Tag("parallel")]
+    | Annotated[ConsensusRequest, Tag("consensus")]
+    | Annotated[HandoffRequest, Tag("handoff")]
+    | Annotated[ReviewLoopRequest, Tag("review-loop")],
     Discriminator(_kind),
 ]
 """A node of a pattern: an agent, or another pattern."""
 
 type AnyRequest = Annotated[
-    Annotated[SequentialRequest, Tag("sequential")] | Annotated[ParallelRequest, Tag("parallel")],
+    Annotated[SequentialRequest, Tag("sequential")]
+    | Annotated[ParallelRequest, Tag("parallel")]
+    | Annotated[ConsensusRequest, Tag("consensus")]
+    | Annotated[HandoffRequest, Tag("handoff")]
+    | Annotated[ReviewLoopRequest, Tag("review-loop")],
     Discriminator(_kind),
 ]
 """A request of any pattern."""
@@ -249,6 +375,31 @@ def agent_of(node: Node) -> str | None:
     if isinstance(node, str):
         return node
     return node.agent if isinstance(node, AgentNode) else None
+
+
+def own_request(node: Node) -> JsonValue:
+    """The request that a node has of its own, in place of its pattern's; None when it has none."""
+    return None if isinstance(node, str) else node.request
+
+
+def without_request(node: Node) -> Node:
+    """The same node, given whatever it is asked with."""
+    return node if isinstance(node, str) or node.request is None else node.model_copy(update={"request": None})
+
+
+def again(name: str, before: int) -> str:
+    """What a node is called that has been asked `before` times already in the same pattern."""
+    return name if before == 0 else f"{name}-{before + 1}"
+
+
+def check_turns[R: PatternRequest](request: R) -> R:
+    """`request`, unless one of its nodes is called as another will be when it is asked again."""
+    names = [placed.name for placed in request.nodes()]
+    for placed in request.nodes():
+        first, _, number = placed.name.rpartition("-")
+        if number.isdigit() and first in names:
+            raise ValueError(f"{placed.field}: {placed.name} is how {first} is called when it is asked again")
+    return request
 
 
 def path_of(prefix: str, name: str) -> str:

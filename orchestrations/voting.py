@@ -166,6 +166,17 @@ def dissent(vote: Vote, ballots: Iterable[Ballot], option: str) -> tuple[str, ..
     return tuple(ballot.voter for ballot in ballots if ballot.is_cast and favours(vote, ballot) != option)
 
 
+def contenders(vote: Vote, ballots: Iterable[Ballot]) -> tuple[str, ...]:
+    """Between which options a vote that nobody won is to be decided: those that share the first place in a ranking.
+
+    Where a share decides, all of them: none had it, and an early end may have kept supporters from voting.
+    """
+    if not isinstance(vote.rule, Borda):
+        return vote.options
+    points = _support(vote, [ballot for ballot in ballots if ballot.is_cast])
+    return tuple(option for option in vote.options if points[option] == max(points.values()))
+
+
 def to_ask(vote: Vote, ballots: Sequence[Ballot], asked: Sequence[str], width: int | None) -> tuple[str, ...]:
     """The voters to ask now, in their order, given those who were asked already; nobody once the vote is decided.
 

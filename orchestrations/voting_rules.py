@@ -9,11 +9,11 @@ import re
 import unicodedata
 from collections.abc import Iterable, Mapping
 from fractions import Fraction
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BeforeValidator, Field, StringConstraints, ValidationInfo, field_validator
 
-from shared.contracts import Contract, StepId
+from shared.contracts import AgentName, Contract, StepId
 
 MAX_VOTERS = 100
 MAX_OPTIONS = 50
@@ -54,6 +54,7 @@ Share = Annotated[Fraction, BeforeValidator(_share), Field(gt=Fraction(1, 2), le
 Weight = Annotated[float, Field(ge=0, le=1_000_000, allow_inf_nan=False)]
 Number = Annotated[float, Field(ge=-1_000_000, le=1_000_000, allow_inf_nan=False)]
 OptionName = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=64)]
+Seconds = Annotated[float, Field(gt=0, le=7 * 24 * 3600, allow_inf_nan=False)]
 Base = Literal["cast", "voters"]
 """What a share is of: of the ballots cast, or of all voters, so that an abstention counts like a vote against."""
 
@@ -164,7 +165,7 @@ Rule = Annotated[
 """One of the rules, as an object; its name alone will do for one that needs nothing else."""
 
 
-class Vote(Contract):
+class VoteTerms(Contract):
     """What is voted on and how, apart from who does the work.
 
     `voters` in the order in which they are asked. `aliases` are other words for an option that a free-text answer may
@@ -172,18 +173,11 @@ class Vote(Contract):
     (RONR 40). An abstention is no part of it, whatever its cause.
     """
 
-    voters: Annotated[tuple[StepId, ...], Field(min_length=1, max_length=MAX_VOTERS)]
+    voters: Annotated[tuple[Any, ...], Field(min_length=1, max_length=MAX_VOTERS)]
     options: Annotated[tuple[OptionName, ...], Field(min_length=2, max_length=MAX_OPTIONS)]
     aliases: dict[OptionName, tuple[OptionName, ...]] = Field(default_factory=dict)
     rule: Rule = Majority()
     quorum: Annotated[int, Field(ge=1)] | None = None
-
-    @field_validator("voters")
-    @classmethod
-    def _voters_differ(cls, voters: tuple[str, ...]) -> tuple[str, ...]:
-        if len(set(voters)) != len(voters):
-            raise ValueError("a voter is named twice; ask one agent twice under two ids")
-        return voters
 
     @field_validator("options")
     @classmethod
@@ -204,7 +198,7 @@ class Vote(Contract):
     @classmethod
     def _rule_fits(cls, rule: Any, info: ValidationInfo) -> Any:
         voters, options = info.data.get("voters"), info.data.get("options")
-        if isinstance(rule, Weighted) and voters is not None and set(rule.weights) != set(voters):
+        if isinstance(rule, Weighted) and voters is not None and set(rule.weights) != set(map(_called, voters)):
             raise ValueError("weights: there must be one for each voter, and for nobody else")
         if isinstance(rule, ScoreAverage) and options is not None and set(rule.at_least) != set(options):
             raise ValueError("at_least: there must be one for each option, and for nothing else")
@@ -218,6 +212,19 @@ class Vote(Contract):
             raise ValueError(f"more than the {len(voters)} voters there are")
         return quorum
 
+
+class Vote(VoteTerms):
+    """A vote whose voters are known by their names alone, which is all that counting needs."""
+
+    voters: Annotated[tuple[StepId, ...], Field(min_length=1, max_length=MAX_VOTERS)]
+
+    @field_validator("voters")
+    @classmethod
+    def _voters_differ(cls, voters: tuple[str, ...]) -> tuple[str, ...]:
+        if len(set(voters)) != len(voters):
+            raise ValueError("a voter is named twice; ask one agent twice under two names")
+        return voters
+
     @property
     def needed(self) -> int:
         """How many ballots must be cast for the vote to count."""
@@ -230,6 +237,45 @@ class Vote(Contract):
     def words(self) -> Mapping[str, str]:
         """Every word that stands for an option, in its plain form, with the option."""
         return {plain(word): option for option in self.options for word in (option, *self.aliases.get(option, ()))}
+
+
+class NoDecision(Contract):
+    """A vote that nobody wins ends without a decision, and says so."""
+
+    name: Literal["no_decision"] = "no_decision"
+    deadline_seconds: ClassVar[float | None] = None
+    default_deadline_seconds: ClassVar[float] = 0
+
+
+class AskJudge(Contract):
+    """A vote that nobody wins is decided by an agent, which is given every ballot with its reason."""
+
+    name: Literal["judge"] = "judge"
+    agent: AgentName = "judge"
+    deadline_seconds: Seconds | None = None
+    default_deadline_seconds: ClassVar[float] = 120
+
+
+class AskPerson(Contract):
+    """A vote that nobody wins is decided by a person, who raises an event on the waiting orchestration."""
+
+    name: Literal["person"] = "person"
+    deadline_seconds: Seconds | None = None
+    default_deadline_seconds: ClassVar[float] = 24 * 3600
+
+
+TieRule = Annotated[
+    Annotated[NoDecision | AskJudge | AskPerson, Field(discriminator="name")],
+    BeforeValidator(_by_name),
+]
+"""What happens when no option wins: two are level, or the first is short of what the rule demands."""
+
+
+def _called(voter: Any) -> str:
+    """A voter's name: it is one, or a node that has one or goes by its agent's or pattern's."""
+    if isinstance(voter, str):
+        return voter
+    return str(voter.name or getattr(voter, "agent", None) or getattr(voter, "pattern", None))
 
 
 def _check_words(words: Iterable[str]) -> None:

@@ -19,7 +19,7 @@ class BallotPaper(Contract):
     """
 
     question: JsonData
-    options: tuple[str, ...]
+    options: Annotated[tuple[str, ...], Field(min_length=1)]
     answer: Answer = "choice"
     low: float = 0
     high: float = 10

@@ -17,6 +17,9 @@ SERVICE_BUS_CONNECTION = "ServiceBusConnection"
 
 START_QUEUE = "workflow-starts"
 
+EVENT_DECISION = "decision"
+"""The external event by which a person decides a vote that nobody won."""
+
 ACTIVITY_BEGIN_RUN = "begin_run"
 ACTIVITY_DISPATCH_AGENTS = "dispatch_agents"
 ACTIVITY_RECORD_RUN = "record_run"

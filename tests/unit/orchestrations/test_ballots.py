@@ -161,13 +161,20 @@ def test_a_ranking_cannot_be_read_off_free_text() -> None:
         (StepStatus.FAILED, Abstention.FAILED),
         (StepStatus.REJECTED, Abstention.FAILED),
         (StepStatus.TIMED_OUT, Abstention.TIMED_OUT),
-        (StepStatus.SKIPPED, Abstention.CALLED_OFF),
+        (StepStatus.SKIPPED, Abstention.FAILED),
     ],
 )
 def test_a_voter_that_gave_no_answer_has_a_ballot_that_says_why(status: StepStatus, abstention: Abstention) -> None:
     ballot = read_ballot(a_vote(), "a", a_failure(status))
     assert (ballot.abstention, ballot.cause) == (abstention, "Broken it is")
     assert not ballot.is_cast
+
+
+@pytest.mark.parametrize(
+    ("kind", "abstention"), [("NotNeeded", Abstention.CALLED_OFF), ("StepTimedOut", Abstention.TIMED_OUT)]
+)
+def test_a_voter_that_was_not_asked_has_a_ballot_that_says_why(kind: str, abstention: Abstention) -> None:
+    assert read_ballot(a_vote(), "a", a_failure(StepStatus.SKIPPED, kind=kind)).abstention is abstention
 
 
 def test_a_failure_without_an_error_has_a_cause_all_the_same() -> None:

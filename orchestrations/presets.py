@@ -1,0 +1,29 @@
+"""Ready-made requests: a `preset` fills in what a request leaves out, and whatever is given beside it wins."""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any
+
+MODERATION: Mapping[str, Any] = MappingProxyType(
+    {
+        "voters": ["moderator-policy", "moderator-context", "moderator-harm"],
+        "options": ["allow", "review", "remove"],
+        "aliases": {"allow": ["keep", "approve"], "review": ["escalate"], "remove": ["delete", "reject"]},
+        "rule": "majority",
+        "quorum": 2,
+        "tie": "judge",
+    }
+)
+"""Content moderation: three moderators who look at a post from different sides; a judge when they cannot agree."""
+
+SUPPORT: Mapping[str, Any] = MappingProxyType(
+    {"router": "router", "specialists": ["support-billing", "support-technical"], "max_passes": 4}
+)
+"""A support desk: a router, and a specialist each for billing and for what does not work."""
+
+
+def filled_in(given: Any, presets: Mapping[str, Mapping[str, Any]]) -> Any:
+    """`given` with what its preset says; a preset that is unknown is left for the field itself to refuse."""
+    if not isinstance(given, dict) or not isinstance(given.get("preset"), str):
+        return given
+    return {**presets.get(given["preset"], {}), **given}
