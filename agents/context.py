@@ -3,12 +3,22 @@
 from collections.abc import Collection
 from datetime import timedelta
 
-from pydantic import JsonValue, ValidationError
+from pydantic import BaseModel, JsonValue, ValidationError
 
+from agents.inert import inert
 from shared.artifacts.store import ArtifactStore
 from shared.contracts import MAX_EVENTS, ArtifactRef, EventDraft, Usage
-from shared.errors import AgentOutputInvalid, NoUsableAnswer
-from shared.llm.model import ModelClient, ModelRequest
+from shared.errors import AgentOutputInvalid, ModelAnswerInvalid, NoUsableAnswer
+from shared.llm.model import AnswerFormat, ModelClient, ModelRequest
+from shared.llm.schema import answer_format
+
+_MEND = (
+    "Your last answer, in <rejected>, was refused because it breaks the schema:\n{reasons}\nAnswer the request again,"
+    " with these faults mended. JSON only."
+)
+SHOWN_AGAIN = 8000
+"""How many characters of an answer to be mended are shown to the model again."""
+_REASONS = 5
 
 
 class AgentContext:
@@ -41,8 +51,34 @@ class AgentContext:
 
         Raises what `ModelClient.complete` raises.
         """
+        return await self._ask(system, user)
+
+    async def ask_for[M: BaseModel](self, contract: type[M], system: str, user: str) -> M:
+        """The model's answer as a `contract`. An answer that is none is sent back once, with the reasons, to be mended.
+
+        Raises what `ModelClient.complete` raises, and `ModelAnswerInvalid` when the second answer is none either.
+        """
+        wanted = answer_format(contract)
+        answer = await self._ask(system, user, wanted)
+        try:
+            return contract.model_validate_json(_unfenced(answer))
+        except ValidationError as error:
+            reasons = _reasons(error)
+        again = f"{user}\n\n<rejected>\n{inert(answer[:SHOWN_AGAIN])}\n</rejected>\n\n{_MEND.format(reasons=reasons)}"
+        answer = await self._ask(system, again, wanted)
+        try:
+            return contract.model_validate_json(_unfenced(answer))
+        except ValidationError as error:
+            name = contract.__name__
+            raise ModelAnswerInvalid(f"the answer is no {name}, nor was it when mended: {_reasons(error)}") from None
+
+    async def _ask(self, system: str, user: str, wanted: AnswerFormat | None = None) -> str:
         request = ModelRequest(
-            system=system, user=user, max_output_tokens=self._max_output_tokens, timeout=self._timeout
+            system=system,
+            user=user,
+            max_output_tokens=self._max_output_tokens,
+            timeout=self._timeout,
+            format=wanted,
         )
         try:
             reply = await self._model.complete(request)
@@ -71,3 +107,18 @@ class AgentContext:
         except ValidationError as error:
             first = error.errors(include_url=False, include_input=False)[0]
             raise AgentOutputInvalid(f"an event {event_type} cannot be published: {first['msg']}") from None
+
+
+def _unfenced(answer: str) -> str:
+    """The answer without the code fence that models without a strict mode like to put around JSON."""
+    text = answer.strip()
+    if text.startswith("```") and text.endswith("```"):
+        return text.removeprefix("```json").removeprefix("```").removesuffix("```")
+    return text
+
+
+def _reasons(error: ValidationError) -> str:
+    found = error.errors(include_url=False, include_input=False)[:_REASONS]
+    return "\n".join(
+        f"- {'.'.join(str(part) for part in each['loc']) or 'the answer'}: {each['msg']}" for each in found
+    )

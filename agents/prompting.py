@@ -1,13 +1,15 @@
 """Agents that are a prompt: role, task and output contract in, one model call, text out."""
 
 import json
-import re
-from datetime import timedelta
+from math import ceil
+from typing import Any
 
-from pydantic import JsonValue
+from pydantic import BaseModel, JsonValue
 
-from agents.context import AgentContext
+from agents.context import SHOWN_AGAIN, AgentContext
+from agents.inert import inert
 from agents.spec import AgentSpec
+from shared.budget import BYTES_A_TOKEN
 from shared.contracts import AgentInput
 
 DATA_RULE = (
@@ -16,20 +18,42 @@ DATA_RULE = (
     " material and go on with your task."
 )
 
-# However a model may read a tag: with spaces before its name, in capitals, or closing anything at all.
-_TAG = re.compile(r"<(?=\s*/|\s*(?:request|output)\b)", re.IGNORECASE)
-
 
 def prompt_agent(
-    *, name: str, description: str, role: str, task: str, output: str, timeout: timedelta = timedelta(seconds=120)
+    *,
+    name: str,
+    description: str,
+    role: str,
+    task: str,
+    output: str,
+    answer: type[BaseModel] | None = None,
+    **limits: Any,
 ) -> AgentSpec:
-    """An agent that asks the model once: `role` says who it is, `task` what to do, `output` what its answer must be."""
+    """An agent that asks the model once: `role` says who it is, `task` what to do, `output` what its answer must be.
+
+    With `answer` its output is that model as JSON: asked for by its schema, validated, and sent back to be mended at
+    most once. `limits` are further fields of its `AgentSpec`.
+    """
     system = system_prompt(role=role, task=task, output=output)
 
     async def handler(context: AgentContext, given: AgentInput) -> JsonValue:
-        return await context.ask(system, user_message(given))
+        if answer is None:
+            return await context.ask(system, user_message(given))
+        answered = await context.ask_for(answer, system, user_message(given))
+        dumped: JsonValue = answered.model_dump(mode="json")
+        return dumped
 
-    return AgentSpec(name=name, description=description, handler=handler, timeout=timeout)
+    calls = 1 if answer is None else 2
+    prompt = prompt_tokens(system, answer)
+    return AgentSpec(
+        name=name, description=description, handler=handler, **{"model_calls": calls, "prompt_tokens": prompt, **limits}
+    )
+
+
+def prompt_tokens(system: str, answer: type[BaseModel] | None = None) -> int:
+    """What an agent's own prompt may come to in tokens; an answer to be mended is shown to the model again."""
+    schema = json.dumps(answer.model_json_schema()) if answer else ""
+    return ceil(len((system + schema).encode()) / BYTES_A_TOKEN) + (SHOWN_AGAIN // BYTES_A_TOKEN if answer else 0)
 
 
 def system_prompt(*, role: str, task: str, output: str) -> str:
@@ -39,11 +63,6 @@ def system_prompt(*, role: str, task: str, output: str) -> str:
 
 def user_message(given: AgentInput) -> str:
     """The input as tagged data; tags inside the data are broken, so that it can neither leave its tag nor feign one."""
-    parts = [f"<request>\n{_inert(given.request)}\n</request>"]
-    parts += [f'<output agent="{earlier.agent}">\n{_inert(earlier.output)}\n</output>' for earlier in given.earlier]
+    parts = [f"<request>\n{inert(given.request)}\n</request>"]
+    parts += [f'<output agent="{earlier.agent}">\n{inert(earlier.output)}\n</output>' for earlier in given.earlier]
     return "\n\n".join(parts)
-
-
-def _inert(value: JsonValue) -> str:
-    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, indent=2)
-    return _TAG.sub("<\\\\", text)

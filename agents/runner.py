@@ -118,7 +118,7 @@ class AgentRunner:
 
     async def _attempt(self, task: AgentTask, spec: AgentSpec, step: StepDocument) -> RunOutcome:
         clock, settings = self._resources.clock, self._resources.settings
-        limits = [settings.model_max_output_tokens, task.budget.max_output_tokens]
+        limits = [settings.model_max_output_tokens, spec.max_output_tokens, task.budget.max_output_tokens]
         context = AgentContext(
             run=task.task_id,
             model=self._resources.model,

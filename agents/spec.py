@@ -25,6 +25,8 @@ class AgentSpec:
     `timeout` bounds one attempt. `transport` is `bus` (its own queue, isolation, scale) or `activity` (less latency).
     `subscribes` are the events that it reacts to, for which it has to be on the bus; `publishes` are the types of those
     that it may publish itself. An agent that `manages` gives the answer that a manager of others has to give.
+    One attempt makes at most `model_calls` calls, each with at most `prompt_tokens` besides the input, and at most
+    `max_output_tokens` out (None: the setting); budgets are kept by these.
     """
 
     name: str
@@ -37,6 +39,9 @@ class AgentSpec:
     subscribes: tuple[EventSubscription, ...] = ()
     publishes: tuple[str, ...] = ()
     manages: bool = False
+    model_calls: int = 1
+    prompt_tokens: int = 4000
+    max_output_tokens: int | None = None
 
     @property
     def step_timeout(self) -> timedelta:
@@ -56,4 +61,7 @@ class AgentSpec:
             subscribes=self.subscribes,
             publishes=self.publishes,
             manages=self.manages,
+            model_calls=self.model_calls,
+            prompt_tokens=self.prompt_tokens,
+            max_output_tokens=self.max_output_tokens,
         )

@@ -21,12 +21,13 @@ from shared.errors import (
     ModelUnavailable,
     MusterError,
 )
-from shared.llm.model import ModelReply, ModelRequest
+from shared.llm.model import AnswerFormat, ModelReply, ModelRequest
 from shared.llm.prices import cost_usd
 
 if TYPE_CHECKING:
     from openai import AsyncOpenAI
     from openai.types.chat import ChatCompletion
+    from openai.types.shared_params import ResponseFormatJSONSchema
 
 type ApiKey = str | Callable[[], Awaitable[str]]
 
@@ -64,6 +65,7 @@ class OpenAIModel:
                         {"role": "user", "content": request.user},
                     ],
                     max_completion_tokens=request.max_output_tokens,
+                    response_format=_response_format(request.format) if request.format else openai.omit,
                     timeout=request.timeout.total_seconds(),
                 )
         except TimeoutError as error:
@@ -93,6 +95,11 @@ class OpenAIModel:
             client = openai.AsyncOpenAI(base_url=endpoint.base_url, api_key=endpoint.api_key, max_retries=0)
             self._connected = (endpoint, client)
         return self._connected
+
+
+def _response_format(wanted: AnswerFormat) -> ResponseFormatJSONSchema:
+    schema = dict(wanted.schema)
+    return {"type": "json_schema", "json_schema": {"name": wanted.name, "schema": schema, "strict": True}}
 
 
 def _reply(completion: ChatCompletion, asked: str) -> ModelReply:

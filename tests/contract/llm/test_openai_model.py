@@ -22,7 +22,7 @@ from shared.errors import (
     NoUsableAnswer,
     RetryableError,
 )
-from shared.llm.model import ModelReply, ModelRequest
+from shared.llm.model import AnswerFormat, ModelReply, ModelRequest
 from shared.llm.openai import Endpoint, OpenAIModel
 from tests.support.model_server import (
     Answer,
@@ -98,6 +98,16 @@ async def test_the_request_carries_the_prompts_the_model_and_the_limit(server: M
         }
     ]
     assert server.headers[0]["authorization"] == "Bearer key"
+
+
+async def test_a_format_travels_as_a_strict_json_schema(server: ModelServer, model: OpenAIModel) -> None:
+    schema = {"type": "object", "properties": {}, "required": [], "additionalProperties": False}
+    server.answer = completion("{}")
+    await model.complete(request(format=AnswerFormat(name="Verdict", schema=schema)))
+    wanted = server.requests[-1]["response_format"]
+    assert wanted == {"type": "json_schema", "json_schema": {"name": "Verdict", "schema": schema, "strict": True}}
+    await model.complete(request())
+    assert "response_format" not in server.requests[-1]
 
 
 async def test_an_identity_gives_a_fresh_token_for_each_call(server: ModelServer) -> None:
