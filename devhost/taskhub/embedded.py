@@ -17,7 +17,9 @@ from devhost.taskhub.engine.identifiers import Ids
 from devhost.taskhub.engine.service import OrchestrationService
 from devhost.taskhub.entities.service import EntityService
 from devhost.taskhub.hub import WorkItemExecutor
+from devhost.taskhub.operations.listing import ListingService
 from devhost.taskhub.operations.page_tokens import PageTokens, kept_secret
+from devhost.taskhub.operations.service import OperationsService
 
 FILE_NAME: Final = "hub.sqlite"
 
@@ -66,7 +68,10 @@ class EmbeddedTaskHub:
         )
         context = engine.context
         tokens = PageTokens(kept_secret(context.commits.connection, context.ids.new))
-        self._endpoint = Endpoint(OrchestrationService(engine), EntityService(engine, tokens))
+        listing = ListingService(engine, tokens)
+        self._endpoint = Endpoint(
+            OrchestrationService(engine), EntityService(engine, tokens), listing, OperationsService(engine, listing)
+        )
         await self._endpoint.start()
         engine.start(executor)
 

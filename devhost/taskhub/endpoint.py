@@ -6,7 +6,7 @@ half (`GetWorkItems` and its completions) is refused: work items are run by this
 
 import inspect
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import Any, Final, NoReturn, Protocol
 
 import grpc
@@ -160,11 +160,16 @@ def _wait(service: Waits, *, finished: bool) -> Callable[[Any, Any], Awaitable[A
     return handle
 
 
-def _stream(method: Callable[[Any, CallContext], Iterator[Any]]) -> Callable[[Any, Any], AsyncIterator[Any]]:
+def _stream(method: Callable[[Any, CallContext], Any]) -> Callable[[Any, Any], AsyncIterator[Any]]:
     async def handle(request: Any, context: Any) -> AsyncIterator[Any]:
         try:
-            for message in method(request, CallContext()):
-                yield message
+            messages = method(request, CallContext())
+            if isinstance(messages, AsyncIterator):
+                async for message in messages:
+                    yield message
+            else:
+                for message in messages:
+                    yield message
         except Refused as refused:
             await context.abort(refused.code, refused.details)
 

@@ -178,6 +178,14 @@ class Entities:
                 released += sum(self.release(identity, owner, section) for section, identity in self.sections.of(owner))
         return released
 
+    def purge(self, identity: str) -> int:
+        """Forget an entity with its state, unless something waits at it or it is locked; returns how many are gone."""
+        entity = self.roster.find(identity)
+        if entity is None or self.roster.in_memory(identity) or entity.mailbox.lock is not None:
+            return 0
+        self.journal.forget(identity)
+        return 1
+
     def forget_empty(self, first: str, limit: int) -> tuple[int, str | None]:
         """Forget entities about which there is nothing to know, from the id `first` on, of `limit` without a state.
 

@@ -9,42 +9,34 @@ orchestration that failed after retries does not always replay.
 """
 
 from collections.abc import Iterable
-from datetime import datetime
 
-from durabletask.internal import helpers
 from durabletask.internal import orchestrator_service_pb2 as pb
+
+from devhost.taskhub.engine import events
 
 
 def rewound(
-    history: Iterable[pb.HistoryEvent],
-    *,
-    now: datetime,
-    reason: str | None,
-    execution_id: str,
-    parent_execution_id: str | None = None,
+    history: Iterable[pb.HistoryEvent], *, execution_id: str, parent_execution_id: str | None = None
 ) -> list[pb.HistoryEvent]:
     """The history to replay instead of that of a failed orchestration. `execution_id` is that of its new execution.
 
-    `reason` is kept in the history. `parent_execution_id` is given when the parent is rewound too.
+    `parent_execution_id` is given when the parent is rewound too.
     """
-    events = [*history, *_rewind_events(now, reason, parent_execution_id)]
-    failed = {event.taskFailed.taskScheduledId for event in events if event.HasField("taskFailed")}
+    everything = list(history)
+    failed = {event.taskFailed.taskScheduledId for event in everything if event.HasField("taskFailed")}
     return [
         _in_new_execution(event, execution_id, parent_execution_id)
-        for event in events
+        for event in everything
         if not _is_failure(event) and not (event.HasField("taskScheduled") and event.eventId in failed)
     ]
 
 
-def _rewind_events(now: datetime, reason: str | None, parent_execution_id: str | None) -> list[pb.HistoryEvent]:
+def execution_rewound(at: int, reason: str | None, parent_execution_id: str | None = None) -> pb.HistoryEvent:
+    """Somebody has the execution try again, at an instant; the first thing that it takes in."""
     event = pb.ExecutionRewoundEvent(
-        reason=helpers.get_string_value(reason or None),
-        parentExecutionId=helpers.get_string_value(parent_execution_id or None),
+        reason=events.text(reason or None), parentExecutionId=events.text(parent_execution_id or None)
     )
-    return [
-        helpers.new_orchestrator_started_event(now),
-        pb.HistoryEvent(eventId=-1, timestamp=helpers.new_timestamp(now), executionRewound=event),
-    ]
+    return pb.HistoryEvent(eventId=-1, timestamp=events.timestamp(at), executionRewound=event)
 
 
 def _is_failure(event: pb.HistoryEvent) -> bool:

@@ -10,7 +10,9 @@ from durabletask.internal import orchestrator_service_pb2 as pb
 from durabletask.serialization import DEFAULT_DATA_CONVERTER
 from durabletask.worker import _OrchestrationExecutor, _Registry
 
-from devhost.taskhub.operations.rewinding import rewound
+from devhost.broker.instants import to_instant
+from devhost.taskhub.engine import events
+from devhost.taskhub.operations.rewinding import execution_rewound, rewound
 
 NOW = datetime(2026, 2, 3, 4, 5, 6, tzinfo=UTC)
 FAILED = ValueError("no luck")
@@ -97,12 +99,13 @@ def test_the_history_is_the_workers_event_by_event(name: str, reason: str | None
         for each in expected
         if each.HasField("executionStarted")
     }
-    made = rewound(HISTORIES[name], now=NOW, reason=reason, execution_id=its_id, parent_execution_id=parent)
-    assert made == expected
+    made = rewound(HISTORIES[name], execution_id=its_id, parent_execution_id=parent)
+    at = to_instant(NOW)
+    assert [*made, events.orchestrator_started(at), execution_rewound(at, reason, parent)] == expected
 
 
 def test_the_history_that_is_rewound_stays_as_it_was() -> None:
     history = HISTORIES["a failed task beside a completed one"]
     before = [each.SerializeToString() for each in history]
-    rewound(history, now=NOW, reason="again", execution_id="new")
+    rewound(history, execution_id="new")
     assert [each.SerializeToString() for each in history] == before
