@@ -9,9 +9,17 @@ from types import MappingProxyType
 from pydantic import ValidationError
 
 from agents.editor import EDITOR
+from agents.judge import JUDGE
+from agents.moderator_context import MODERATOR_CONTEXT
+from agents.moderator_harm import MODERATOR_HARM
+from agents.moderator_policy import MODERATOR_POLICY
 from agents.publisher import PUBLISHER
 from agents.research import RESEARCH
+from agents.reviewer import REVIEWER
+from agents.router import ROUTER
 from agents.spec import AgentSpec
+from agents.support_billing import SUPPORT_BILLING
+from agents.support_technical import SUPPORT_TECHNICAL
 from agents.writer import WRITER
 from shared.contracts import AgentCard
 from shared.errors import ConfigurationError, NotFound
@@ -56,4 +64,8 @@ def _card(spec: AgentSpec) -> AgentCard:
         raise ConfigurationError(f"agent {spec.name!r}: {first['loc'][0]}: {first['msg']}") from None
 
 
-CATALOG = Catalog([RESEARCH, WRITER, EDITOR, PUBLISHER])
+_CONTENT = (RESEARCH, WRITER, EDITOR, PUBLISHER)
+_MODERATION = (MODERATOR_POLICY, MODERATOR_CONTEXT, MODERATOR_HARM, JUDGE)
+_SUPPORT = (ROUTER, SUPPORT_BILLING, SUPPORT_TECHNICAL)
+
+CATALOG = Catalog([*_CONTENT, REVIEWER, *_MODERATION, *_SUPPORT])

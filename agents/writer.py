@@ -9,7 +9,8 @@ WRITER = prompt_agent(
     task=(
         "Write an article on the requested topic from the researcher's dossier. Open with what makes the topic matter"
         " to the reader, carry one line of thought from section to section, and close on something worth keeping."
-        " Use only facts that the dossier supports, and keep its doubts as doubts."
+        " Use only facts that the dossier supports, and keep its doubts as doubts. When a draft and a review of it are"
+        " among the outputs, mend what the review names, and leave alone what it does not."
     ),
     output=(
         "Markdown: a title as a first-level heading, three to five sections with second-level headings, 600 to 900"

@@ -117,8 +117,8 @@ class _Maker:
         raise UnsatisfiableSchemaError(f"the type '{kind}' at '{name}' is unknown")
 
     def _one_of(self, values: Sequence[Any], name: str) -> Any:
-        """The first without a prompt. The items of an array get successive values, so that a ranking can be made."""
-        place = re.search(r"\[(\d+)\]$", name)
+        """The first without a prompt. What is numbered gets successive values, so that a ranking can be made."""
+        place = re.search(r"[\[_](\d+)\]?$", name)
         base, turn = (name[: place.start()], int(place.group(1))) if place else (name, 0)
         digest = hashlib.sha256(f"{base}\n{self.prompt}".encode()).digest() if self.prompt else b"\0\0"
         return values[(int.from_bytes(digest[:2]) + turn) % len(values)]

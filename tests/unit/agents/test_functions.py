@@ -13,6 +13,7 @@ from agents.delivery import QueueConsumer
 from agents.http_api import agent_routes
 from agents.queues import queue_functions, reply_through
 from agents.runner import AgentRunner
+from shared import names
 from shared.contracts import AgentResult, ReplyTo
 from shared.errors import ModelUnavailable, TaskHubUnavailable
 from shared.state.decisions import ClaimRequest
@@ -123,7 +124,7 @@ def registered(blueprint: Any) -> dict[str, list[dict[str, Any]]]:
 def test_each_agent_on_the_bus_has_a_function_on_its_own_queue(world: World) -> None:
     runner = AgentRunner(CATALOG, world.resources)
     functions = registered(queue_functions(CATALOG, QueueConsumer(runner, world.resources)))
-    assert set(functions) == {"research_queue", "writer_queue", "editor_queue", "publisher_queue"}
+    assert set(functions) == {names.agent_function(spec.name) for spec in CATALOG}
     trigger = next(b for b in functions["writer_queue"] if b["type"] == "serviceBusTrigger")
     assert (trigger["queueName"], trigger["connection"]) == ("writer-tasks", "ServiceBusConnection")
 
@@ -131,7 +132,7 @@ def test_each_agent_on_the_bus_has_a_function_on_its_own_queue(world: World) -> 
 def test_each_agent_is_an_activity_too(world: World) -> None:
     runner = AgentRunner(CATALOG, world.resources)
     functions = registered(activity_functions(CATALOG, runner, world.clock))
-    assert set(functions) == {"research_activity", "writer_activity", "editor_activity", "publisher_activity"}
+    assert set(functions) == {names.agent_activity(spec.name) for spec in CATALOG}
 
 
 def user_function(blueprint: Any, name: str) -> Callable[..., Any]:

@@ -70,6 +70,9 @@ def test_an_array_of_choices_repeats_none_before_all_were_made(prompt: str) -> N
     options = ["allow", "review", "remove"]
     schema = {"type": "array", "items": {"enum": options}, "minItems": 3}
     assert sorted(minimal_instance(schema, "bees", prompt)) == sorted(options)
+    places = {f"place_{number}": {"enum": options} for number in (1, 2, 3)}
+    ranking = minimal_instance({"type": "object", "properties": places, "required": list(places)}, "bees", prompt)
+    assert sorted(ranking.values()) == sorted(options)
 
 
 def test_a_text_says_that_it_comes_from_no_model_and_what_it_is_about() -> None:
