@@ -13,6 +13,7 @@ from agents.subscriptions import EventConsumer, subscription_functions
 from orchestrations.activities import orchestration_activities
 from orchestrations.http_api import run_routes
 from orchestrations.orchestrators import orchestrator_functions
+from orchestrations.runs_api import runs_routes
 from orchestrations.start_routes import start_routes
 from shared.resources import Resources
 from shared.settings import load_settings
@@ -31,5 +32,6 @@ for blueprint in (
     orchestration_activities(CATALOG.cards, resources),
     start_routes(CATALOG.cards, resources),
     run_routes(resources),
+    runs_routes(resources),
 ):
     app.register_functions(blueprint)

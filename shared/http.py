@@ -21,6 +21,8 @@ PROBLEM_CONTENT = "application/problem+json"
 POLL_AFTER_SECONDS = "1"
 """How long a client is asked to wait before it looks at a run again."""
 _FIELDS_NAMED = 10
+# The function key, and the name of its key, may be in the query.
+_PLATFORM_PARAMETERS = ("code", "clientId")
 
 log = logging.getLogger("muster.http")
 
@@ -61,6 +63,15 @@ def read_body[M: BaseModel](request: func.HttpRequest, contract: type[M]) -> M:
         raise Problem(413, "body-too-large", "Body too large", f"a body may have at most {MAX_BODY_BYTES} bytes")
     try:
         return contract.model_validate_json(body)
+    except ValidationError as error:
+        raise _invalid(error) from None
+
+
+def read_query[M: BaseModel](request: func.HttpRequest, contract: type[M]) -> M:
+    """The request's query as `contract`; the platform's own parameters are left out. Raises `Problem` 400."""
+    given = {name: value for name, value in request.params.items() if name not in _PLATFORM_PARAMETERS}
+    try:
+        return contract.model_validate(given)
     except ValidationError as error:
         raise _invalid(error) from None
 
