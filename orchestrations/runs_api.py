@@ -17,6 +17,7 @@ from shared.state.events import EventLog
 from shared.state.export import export_of
 from shared.state.listing import MAX_PAGE, RunFilter
 from shared.state.projection import replay, until
+from shared.state.store import StateStore
 from shared.status import RunStatus
 
 MAX_EVENTS = 1000
@@ -71,8 +72,13 @@ class Replay(Contract):
 def runs_routes(resources: Resources) -> df.Blueprint:
     """A blueprint with `tasks`, `tasks/counts`, and `events`, `replay`, `export` and `DELETE` of a task."""
     blueprint = df.Blueprint()
-    store = resources.store
+    _add_lists(blueprint, resources.store)
+    _add_logs(blueprint, resources)
+    _add_whole_runs(blueprint, resources)
+    return blueprint
 
+
+def _add_lists(blueprint: df.Blueprint, store: StateStore) -> None:
     @blueprint.function_name("list_tasks")
     @blueprint.route("tasks", methods=["GET"])
     @answers_problems
@@ -88,6 +94,8 @@ def runs_routes(resources: Resources) -> df.Blueprint:
         counts = await store.count_runs(read_query(req, WhichRuns).conditions)
         return json_response({"total": sum(counts.values()), "by_status": dict(counts)})
 
+
+def _add_logs(blueprint: df.Blueprint, resources: Resources) -> None:
     @blueprint.function_name("get_task_events")
     @blueprint.route("task/{id}/events", methods=["GET"])
     @answers_problems
@@ -116,6 +124,8 @@ def runs_routes(resources: Resources) -> df.Blueprint:
             raise NotFound("there was no such task yet")
         return json_response({"sequence": events[-1].sequence, "task": task_view(record)})
 
+
+def _add_whole_runs(blueprint: df.Blueprint, resources: Resources) -> None:
     @blueprint.function_name("export_task")
     @blueprint.route("task/{id}/export", methods=["GET"])
     @answers_problems
@@ -129,10 +139,8 @@ def runs_routes(resources: Resources) -> df.Blueprint:
     @blueprint.durable_client_input(client_name="client")
     @answers_problems
     async def delete_task(req: func.HttpRequest, client: df.DurableFunctionsClient) -> func.HttpResponse:
-        purged = await purge_run(req.route_params["id"], store=store, histories=DurableHistories(client))
+        purged = await purge_run(req.route_params["id"], store=resources.store, histories=DurableHistories(client))
         return json_response(purged)
-
-    return blueprint
 
 
 class DurableHistories:
@@ -166,7 +174,8 @@ def _point(text: str) -> int | AwareDatetime:
     if text.isascii() and text.isdecimal() and len(text) < 10:
         return int(text)
     try:
-        return _TIME.validate_python(text)
+        # Without its T it may be a mere number, which pydantic takes for seconds after 1970.
+        return _TIME.validate_python(text if "T" in text else "")
     except ValidationError:
         raise InvalidRequest(
             "until is an event's number, or a time with its zone such as 2026-01-01T12:00:00Z", field="until"

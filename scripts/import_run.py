@@ -1,0 +1,48 @@
+"""`make import-run FILE=...`: take an exported run into the state store that the settings name."""
+
+import argparse
+import asyncio
+import json
+import os
+import sys
+from pathlib import Path
+
+from scripts.local_host import SETTINGS
+from shared.errors import MusterError
+from shared.resources import Resources
+from shared.settings import Settings
+from shared.state.export import read_export
+
+
+async def import_run(file: Path, settings: Settings) -> str:
+    """Import the run in `file`, and say what came of it. Raises `MusterError` and `OSError`."""
+    log = read_export(file.read_bytes())
+    store = Resources.from_settings(settings).store
+    try:
+        if await store.import_run(log):
+            return f"run {log.task_id} is imported, with {len(log.events)} events"
+        return f"run {log.task_id} is there already, and nothing was changed"
+    finally:
+        await store.close()
+
+
+def local_settings() -> Settings:
+    """The settings that the app would have under the local host here. Raises `ConfigurationError`."""
+    values = json.loads(SETTINGS.read_text(encoding="utf-8"))["Values"] if SETTINGS.exists() else {}
+    return Settings.read({**values, **os.environ})
+
+
+def main() -> int:
+    """Import one file; its exit status."""
+    parser = argparse.ArgumentParser(prog="make import-run", description=__doc__)
+    parser.add_argument("file", type=Path, help="what GET /api/task/{id}/export gave")
+    try:
+        print(asyncio.run(import_run(parser.parse_args().file, local_settings())))
+    except (MusterError, OSError) as error:
+        print(f"not imported: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
