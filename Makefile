@@ -5,10 +5,11 @@ READY := $(VENV)/.ready
 # Four processes on two cores: most of a test's time is spent waiting for clients that poll.
 PYTEST := $(PY) -m pytest -n 4 --dist loadscope
 TOPIC ?=
-export PYTHON TOPIC
+STATE ?=
+export PYTHON TOPIC STATE FILE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run test verify lint format types bench lock topology clean
+.PHONY: help demo run import-run test verify lint format types bench lock topology clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -17,11 +18,14 @@ $(READY): requirements-dev.txt .python-version scripts/bootstrap.sh
 	@sh scripts/bootstrap.sh $(VENV)
 	@touch $@
 
-demo: $(READY) ## run the content pipeline once on this machine (TOPIC="..." to choose the topic)
-	@$(PY) -m scripts.demo $${TOPIC:+--topic "$$TOPIC"}
+demo: $(READY) ## run the content pipeline once on this machine (TOPIC="..." for another topic, STATE=cosmos for Cosmos DB)
+	@$(PY) -m scripts.demo $${TOPIC:+--topic "$$TOPIC"} $${STATE:+--state "$$STATE"}
 
 run: $(READY) ## keep the local host up and print three calls to try
-	@$(PY) -m scripts.run
+	@$(PY) -m scripts.run $${STATE:+--state "$$STATE"}
+
+import-run: $(READY) ## take an exported run into the state store (FILE=run.json)
+	@$(PY) -m scripts.import_run "$$FILE"
 
 test: $(READY) ## run every test
 	@$(PYTEST)

@@ -1,22 +1,18 @@
-"""Removing a run everywhere: the history of its orchestration, whatever else is kept of it, and its state last.
+"""Removing a run everywhere: the history of its orchestration, its artifacts, and its state last.
 
 The state is what a run is looked up by. While it is there, a purge that was broken off can be asked for again.
 """
 
 import logging
-from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol
 
 from shared.contracts import Contract
-from shared.errors import Conflict, NotFound
+from shared.errors import Conflict, NotFound, StateCorrupted
+from shared.resources import Resources
 from shared.state.documents import RunRecord
-from shared.state.store import StateStore
 from shared.status import run_is_over
 
 log = logging.getLogger("muster.runs")
-
-type Purger = Callable[[RunRecord], Awaitable[int]]
-"""Removes what one more place keeps of a run, and says how many things that were. Doing so twice is no error."""
 
 
 class Histories(Protocol):
@@ -28,23 +24,35 @@ class Histories(Protocol):
 
 
 class Purged(Contract):
-    """What was removed of a run: documents of its state, histories, and how many things elsewhere."""
+    """What was removed of a run: documents of its state, histories, and artifacts."""
 
     task_id: str
     documents: int
     histories: int
-    others: int
+    artifacts: int
 
 
-async def purge_run(task_id: str, *, store: StateStore, histories: Histories, purgers: Sequence[Purger] = ()) -> Purged:
-    """Remove a run that is over. Raises `NotFound`, and `Conflict` while it is not over."""
-    record = await store.read_run(task_id)
+async def purge_run(task_id: str, *, histories: Histories, resources: Resources) -> Purged:
+    """Remove a run that is over, or one that cannot be read any more.
+
+    Raises `NotFound`, and `Conflict` while it is not over.
+    """
+    try:
+        record = await resources.store.read_run(task_id)
+    except StateCorrupted as error:
+        # Nothing will go on with it, and a purge that was broken off after the artifacts leaves such a run, too.
+        log.warning("run %s is removed although it cannot be read: %s", task_id, error)
+    else:
+        _require_over(task_id, record)
+    removed = await histories.purge(task_id)
+    artifacts = await resources.artifacts.delete_run(task_id)
+    documents = await resources.store.purge_run(task_id)
+    log.info("run %s is removed: %d documents, %d histories, %d artifacts", task_id, documents, removed, artifacts)
+    return Purged(task_id=task_id, documents=documents, histories=removed, artifacts=artifacts)
+
+
+def _require_over(task_id: str, record: RunRecord | None) -> None:
     if record is None:
         raise NotFound(f"there is no task {task_id[:100]}")
     if not run_is_over(record.run.status):
         raise Conflict(f"the task is {record.run.status}: only one that is over can be deleted")
-    removed = await histories.purge(task_id)
-    others = [await purger(record) for purger in purgers]
-    documents = await store.purge_run(task_id)
-    log.info("run %s was purged: %d documents, %d histories", task_id, documents, removed)
-    return Purged(task_id=task_id, documents=documents, histories=removed, others=sum(others))

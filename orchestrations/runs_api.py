@@ -139,7 +139,7 @@ def _add_whole_runs(blueprint: df.Blueprint, resources: Resources) -> None:
     @blueprint.durable_client_input(client_name="client")
     @answers_problems
     async def delete_task(req: func.HttpRequest, client: df.DurableFunctionsClient) -> func.HttpResponse:
-        purged = await purge_run(req.route_params["id"], store=resources.store, histories=DurableHistories(client))
+        purged = await purge_run(req.route_params["id"], histories=DurableHistories(client), resources=resources)
         return json_response(purged)
 
 

@@ -12,9 +12,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from azure.cosmos import PartitionKey
-from azure.cosmos.aio import CosmosClient
-
+from scripts.local_host import configured
 from scripts.node_packages import packages_of
 
 PROGRAM = Path(__file__).parent / "cosmosdb"
@@ -32,6 +30,9 @@ def container_definitions() -> Mapping[str, Any]:
 
 async def set_up(endpoint: str, key: str, *, database: str | None = None) -> None:
     """Make the database and its containers in an emulator or account, where they are not there yet."""
+    from azure.cosmos import PartitionKey
+    from azure.cosmos.aio import CosmosClient
+
     definitions = container_definitions()
     async with CosmosClient(endpoint, key, enable_endpoint_discovery=False) as client:
         made = await client.create_database_if_not_exists(database or definitions["database"])
@@ -68,3 +69,19 @@ async def cosmos_server() -> AsyncIterator[str]:
         if process.returncode is None:
             process.kill()
         await process.wait()
+
+
+@asynccontextmanager
+async def state_settings(state: str | None) -> AsyncIterator[Mapping[str, str]]:
+    """The settings that have the app keep its runs in `state`, or where it would anyway when that is None.
+
+    For `cosmos` that is the account that is configured, or else a server as above while this lasts. Raises
+    `NodeUnavailable`.
+    """
+    if state is None:
+        yield {}
+    elif state != "cosmos" or configured("CosmosConnection") or configured("CosmosConnection__accountEndpoint"):
+        yield {"MUSTER_STATE": state}
+    else:
+        async with cosmos_server() as endpoint:
+            yield {"MUSTER_STATE": state, "CosmosConnection": f"AccountEndpoint={endpoint};AccountKey={KEY};"}

@@ -16,7 +16,9 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
+from scripts.cosmos_server import state_settings
 from scripts.local_host import ROOT, HostFailed, ensure_settings, local_host
+from scripts.node_packages import NodeUnavailable
 from scripts.run_api import CallRefused, RunApi
 
 TOPIC = "Why cities at night are getting brighter, and what that does to the animals that live there"
@@ -38,10 +40,11 @@ def main() -> int:
     parser.add_argument("--topic", default=TOPIC, help="what the article is about")
     parser.add_argument("--data-dir", type=Path, default=DATA_DIR, help="runs and articles (default: %(default)s)")
     parser.add_argument("--state-dir", type=Path, default=STATE_DIR, help="the host's state (default: %(default)s)")
+    parser.add_argument("--state", choices=("sqlite", "cosmos"), help="where runs are kept (default: as configured)")
     chosen = parser.parse_args()
     try:
-        asyncio.run(demo(chosen.topic, ROOT / chosen.data_dir, ROOT / chosen.state_dir))
-    except (HostFailed, CallRefused, RunFailed, aiohttp.ClientError, OSError) as error:
+        asyncio.run(demo(chosen.topic, ROOT / chosen.data_dir, ROOT / chosen.state_dir, chosen.state))
+    except (HostFailed, CallRefused, RunFailed, NodeUnavailable, aiohttp.ClientError, OSError) as error:
         print(f"make demo failed: {' '.join(str(error).split())}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
@@ -50,20 +53,23 @@ def main() -> int:
     return 0
 
 
-async def demo(topic: str, data_dir: Path, state_dir: Path) -> None:
+async def demo(topic: str, data_dir: Path, state_dir: Path, state: str | None = None) -> None:
     """Start the host, ask for an article on `topic`, and show everything about it."""
     ensure_settings()
     log = state_dir / "demo.log"
-    settings = {"MUSTER_DATA_DIR": str(data_dir)}
     console.print("Starting the local host ...", style="dim")
-    async with local_host(log=log, state_dir=state_dir, settings=settings) as host, RunApi(host) as api:
+    async with (
+        state_settings(state) as kept,
+        local_host(log=log, state_dir=state_dir, settings={"MUSTER_DATA_DIR": str(data_dir), **kept}) as host,
+        RunApi(host) as api,
+    ):
         console.print(f"It is up at {host.url}, and its log is {_short(host.log)}.", style="dim", soft_wrap=True)
         console.print(f"\nTopic: {topic}\n")
         task_id = await api.create_content(topic)
         task = await _watched(api, task_id)
     _show_article(task)
     _show_timeline(task)
-    _show_where(task, data_dir, state_dir)
+    _show_where(task, data_dir, state_dir, forgotten="CosmosConnection" in kept)
 
 
 async def _watched(api: RunApi, task_id: str) -> dict[str, Any]:
@@ -131,14 +137,16 @@ def _cost(cost: float | None) -> str:
     return "unknown" if cost is None else f"${cost:.4f}"
 
 
-def _show_where(task: dict[str, Any], data_dir: Path, state_dir: Path) -> None:
+def _show_where(task: dict[str, Any], data_dir: Path, state_dir: Path, *, forgotten: bool) -> None:
     key = f'$(cat "{_short(state_dir)}/keys/default")'
     console.print()
     console.print(f"Article   {task['result']['location']}", soft_wrap=True)
-    console.print(
-        f"State     {_short(data_dir)}/ runs, articles; {_short(state_dir)}/ queues, keys, log", soft_wrap=True
-    )
+    runs = "articles" if forgotten else "runs, articles"
+    console.print(f"State     {_short(data_dir)}/ {runs}; {_short(state_dir)}/ queues, keys, log", soft_wrap=True)
     console.print(f"Run       {task['id']}")
+    if forgotten:
+        console.print("          kept by a Cosmos DB server in memory, which has ended with this demo", soft_wrap=True)
+        return
     console.print(f"Further   make run, then open http://127.0.0.1:7071/api/task/{task['id']}", soft_wrap=True)
     console.print(f"          with the header x-functions-key: {key}", soft_wrap=True)
 

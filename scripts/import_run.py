@@ -2,12 +2,10 @@
 
 import argparse
 import asyncio
-import json
-import os
 import sys
 from pathlib import Path
 
-from scripts.local_host import SETTINGS
+from scripts.local_host import all_configured
 from shared.errors import MusterError
 from shared.resources import Resources
 from shared.settings import Settings
@@ -26,18 +24,12 @@ async def import_run(file: Path, settings: Settings) -> str:
         await store.close()
 
 
-def local_settings() -> Settings:
-    """The settings that the app would have under the local host here. Raises `ConfigurationError`."""
-    values = json.loads(SETTINGS.read_text(encoding="utf-8"))["Values"] if SETTINGS.exists() else {}
-    return Settings.read({**values, **os.environ})
-
-
 def main() -> int:
     """Import one file; its exit status."""
     parser = argparse.ArgumentParser(prog="make import-run", description=__doc__)
     parser.add_argument("file", type=Path, help="what GET /api/task/{id}/export gave")
     try:
-        print(asyncio.run(import_run(parser.parse_args().file, local_settings())))
+        print(asyncio.run(import_run(parser.parse_args().file, Settings.read(all_configured()))))
     except (MusterError, OSError) as error:
         print(f"not imported: {error}", file=sys.stderr)
         return 1

@@ -40,6 +40,17 @@ def ensure_settings() -> None:
         shutil.copyfile(SAMPLE, SETTINGS)
 
 
+def all_configured() -> Mapping[str, str]:
+    """The settings that the app finds under the local host: the environment, over local.settings.json."""
+    values = json.loads(SETTINGS.read_text(encoding="utf-8"))["Values"] if SETTINGS.exists() else {}
+    return {**values, **os.environ}
+
+
+def configured(name: str) -> str:
+    """What the app finds under a setting's name; empty when it is not set."""
+    return str(all_configured().get(name, ""))
+
+
 def free_port() -> int:
     """A TCP port on loopback that nothing listens on now."""
     with socket.socket() as probe:

@@ -1,12 +1,16 @@
 """`make run`: the local host in the foreground on this app, and three calls to try."""
 
+import argparse
 import asyncio
 import json
 import os
 import signal
 import sys
+from collections.abc import Mapping, Sequence
 
+from scripts.cosmos_server import state_settings
 from scripts.local_host import ROOT, ensure_settings, make_private
+from scripts.node_packages import NodeUnavailable
 
 STATE_DIR = ROOT / ".devhost"
 READY_FILE = STATE_DIR / "run.ready.json"
@@ -20,13 +24,25 @@ Ctrl-C stops the host; queues, runs and articles stay. Orchestrations in flight 
 """
 
 
-async def run() -> int:
-    """Run the host until it ends; its exit status."""
+async def run(arguments: Sequence[str], state: str | None) -> int:
+    """Run the host until it ends; its exit status. Raises `NodeUnavailable`."""
+    async with state_settings(state) as kept:
+        return await _host(arguments, kept)
+
+
+async def _host(arguments: Sequence[str], settings: Mapping[str, str]) -> int:
     ensure_settings()
     make_private(STATE_DIR)
     READY_FILE.unlink(missing_ok=True)
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "devhost", "--ready-file", str(READY_FILE), *sys.argv[1:], cwd=ROOT
+        sys.executable,
+        "-m",
+        "devhost",
+        "--ready-file",
+        str(READY_FILE),
+        *arguments,
+        cwd=ROOT,
+        env={**os.environ, **settings},
     )
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, process.send_signal, signal.SIGTERM)
     ended = asyncio.create_task(process.wait())
@@ -46,7 +62,14 @@ def main() -> int:
     the host drains and ends, and this process waits for it.
     """
     signal.signal(signal.SIGINT, lambda *_: None)
-    return asyncio.run(run())
+    parser = argparse.ArgumentParser(prog="make run", description=__doc__)
+    parser.add_argument("--state", choices=("sqlite", "cosmos"), help="where runs are kept (default: as configured)")
+    chosen, arguments = parser.parse_known_args()
+    try:
+        return asyncio.run(run(arguments, chosen.state))
+    except NodeUnavailable as error:
+        print(f"make run failed: {error}", file=sys.stderr)
+        return 1
 
 
 if __name__ == "__main__":

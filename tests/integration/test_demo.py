@@ -1,14 +1,20 @@
 """`make demo`, as a stranger runs it, without a terminal."""
 
+import asyncio
+import os
 import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
+from scripts.cosmos_server import PROGRAM
+from scripts.node_packages import NodeUnavailable, packages_of
 from tests.support.host_process import ROOT
 
 
-def demo(folder: Path, **settings: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "scripts.demo", "--topic", "Why the sea is salt"]
+def demo(folder: Path, *arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "scripts.demo", "--topic", "Why the sea is salt", *arguments]
     command += ["--state-dir", str(folder / "host"), "--data-dir", str(folder / "data")]
     environment = {"PATH": "/usr/bin:/bin", "HOME": str(folder), "MUSTER_MODEL_BASE_URL": "", **settings}
     return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=90, check=False)
@@ -29,6 +35,22 @@ def test_the_demo_prints_the_article_the_timeline_and_where_to_look_and_labels_t
     assert "/api/task/" in shown.stdout
     [article] = (tmp_path / "data" / "artifacts").glob("*/*")
     assert "[offline model]" in article.read_text()
+
+
+async def test_the_demo_runs_on_cosmos_db(tmp_path: Path) -> None:
+    try:
+        await packages_of(PROGRAM)
+    except NodeUnavailable as reason:
+        if os.environ.get("CI"):
+            pytest.fail(str(reason), pytrace=False)
+        pytest.skip(str(reason))
+    shown = await asyncio.to_thread(demo, tmp_path, "--state", "cosmos", PATH=os.environ["PATH"])
+
+    assert shown.returncode == 0, shown.stderr
+    for step in ("research", "writer", "editor", "publisher"):
+        assert f"{step}: succeeded" in shown.stdout
+    assert "kept by a Cosmos DB server in memory" in shown.stdout
+    assert not list((tmp_path / "data").glob("*.db"))
 
 
 def test_a_demo_that_cannot_start_exits_non_zero_with_the_cause_in_one_line(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ import pytest
 from durabletask.client import PurgeInstancesResult
 
 from orchestrations.runs_api import runs_routes
-from shared.errors import StoreUnavailable
+from shared.errors import NotFound, StateCorrupted, StoreUnavailable
 from shared.state.export import read_export
 from shared.state.store import StateStore
 from shared.status import RunStatus
@@ -197,9 +197,12 @@ async def test_an_exported_run_is_one_that_can_be_read_back(routes: Routes, worl
 
 async def test_a_run_that_is_over_is_removed_with_its_history(routes: Routes, world: World) -> None:
     await live(world.store)
+    article = await world.resources.artifacts.put(b"article", "text/markdown", run="run-1")
     status, body = await routes("delete_task")
-    assert (status, body) == (200, {"task_id": "run-1", "documents": 2, "histories": 1, "others": 0})
+    assert (status, body) == (200, {"task_id": "run-1", "documents": 2, "histories": 1, "artifacts": 1})
     assert routes.client.purged == ["run-1"]
+    with pytest.raises(NotFound):
+        await world.resources.artifacts.get(article.address)
     assert await world.store.read_run("run-1") is None
     assert (await routes("delete_task"))[0] == 404
 
@@ -210,6 +213,13 @@ async def test_a_run_that_is_not_over_is_not_removed(routes: Routes, world: Worl
     assert (status, problem["type"]) == (409, "urn:muster:problem:conflict")
     assert routes.client.purged == []
     assert await world.store.read_run("run-1") is not None
+
+
+async def test_a_run_that_cannot_be_read_is_removed(world: World) -> None:
+    await live(world.store)
+    damaged = FlakyStore(world.store, {"read_run": [StateCorrupted("somebody edited it")]})
+    assert (await Routes(world, store=damaged)("delete_task"))[0] == 200
+    assert await world.store.read_run("run-1") is None
 
 
 async def test_a_run_whose_history_cannot_be_removed_stays_to_be_asked_for_again(routes: Routes, world: World) -> None:
