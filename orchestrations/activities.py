@@ -5,12 +5,22 @@ from collections.abc import Mapping
 
 import azure.durable_functions as df
 
-from orchestrations.calls import BeginRun, Begun, Dispatch, Dispatched, Rejection, RunUpdate
+from orchestrations.calls import (
+    BeginRun,
+    Begun,
+    Dispatch,
+    Dispatched,
+    Publication,
+    PublishedEvents,
+    Rejection,
+    RunUpdate,
+)
 from orchestrations.door import check_request, roster
 from orchestrations.starter import run_document
 from shared import names
 from shared.contracts import AgentCard, AgentTask, ErrorInfo, ReplyTo
 from shared.errors import InvalidRequest, NotFound, TerminalError
+from shared.messaging.events import event_message
 from shared.messaging.tasks import task_message
 from shared.resources import Resources
 from shared.status import RunStatus
@@ -31,6 +41,12 @@ def orchestration_activities(agents: Mapping[str, AgentCard], resources: Resourc
     async def dispatch_agents(dispatch: object) -> object:
         dispatched = await send_tasks(Dispatch.model_validate(dispatch), resources)
         return dispatched.model_dump(mode="json")
+
+    @blueprint.function_name(names.ACTIVITY_PUBLISH_EVENTS)
+    @blueprint.activity_trigger(input_name="publication", activity=names.ACTIVITY_PUBLISH_EVENTS)
+    async def publish_events(publication: object) -> object:
+        published = await send_events(Publication.model_validate(publication), resources)
+        return published.model_dump(mode="json")
 
     @blueprint.function_name(names.ACTIVITY_RECORD_RUN)
     @blueprint.activity_trigger(input_name="update", activity=names.ACTIVITY_RECORD_RUN)
@@ -57,7 +73,7 @@ async def begin_recorded(begin: BeginRun, agents: Mapping[str, AgentCard], resou
         check_request(request, known)
     except InvalidRequest as error:
         return Begun(refused=ErrorInfo(type=type(error).__name__, message=str(error)))
-    return Begun(agents={name: known[name] for name in request.agent_names()})
+    return Begun(agents={name: known[name] for name in request.may_ask(known)})
 
 
 async def send_tasks(dispatch: Dispatch, resources: Resources) -> Dispatched:
@@ -77,6 +93,20 @@ async def send_tasks(dispatch: Dispatch, resources: Resources) -> Dispatched:
             info = ErrorInfo(type=type(error).__name__, message=str(error))
             rejected += [Rejection(step_id=task.step_id, error=info) for task in tasks]
     return Dispatched(rejected=tuple(rejected))
+
+
+async def send_events(publication: Publication, resources: Resources) -> PublishedEvents:
+    """Put a run's events on the topic.
+
+    A bus that does not answer raises `BusUnavailable`; publishing all of them again is safe, because the topic knows
+    repeated ids.
+    """
+    try:
+        messages = [await event_message(event, resources.artifacts) for event in publication.events]
+        await resources.bus.publish(names.EVENTS_TOPIC, messages)
+    except TerminalError as error:
+        return PublishedEvents(refused=ErrorInfo(type=type(error).__name__, message=str(error)))
+    return PublishedEvents()
 
 
 def _tasks(dispatch: Dispatch) -> list[AgentTask]:

@@ -88,7 +88,7 @@ def as_nested[R: PatternRequest](
             "path": path,
             "request": request.model_dump(mode="json"),
             "given": call.input(),
-            "agents": {name: run.agents[name] for name in request.agent_names() if name in run.agents},
+            "agents": {name: run.agents[name] for name in request.may_ask(run.agents) if name in run.agents},
             "deadline": min(until - margin, run.now + timedelta(seconds=request.seconds_in_all)),
             "budget": budget,
         }
@@ -129,3 +129,9 @@ def failed(status: StepStatus, kind: str, message: str, *, retryable: bool = Fal
 def input_bytes(given: AgentInput) -> int:
     """How large an input is on its way to a model, near enough."""
     return len(given.model_dump_json().encode())
+
+
+def at_once(ended: Ended) -> Branch:
+    """A branch that has ended before it began."""
+    yield from ()
+    return ended

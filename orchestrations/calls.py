@@ -17,6 +17,7 @@ from shared.contracts import (
     StepId,
     TaskId,
 )
+from shared.events import Event
 from shared.status import RunStatus
 
 
@@ -65,6 +66,18 @@ class Dispatched(Contract):
     """What came of a dispatch: every step not listed here is on its agent's queue."""
 
     rejected: tuple[Rejection, ...] = ()
+
+
+class Publication(Contract):
+    """Events of a run that go to the topic together."""
+
+    events: tuple[Event, ...]
+
+
+class PublishedEvents(Contract):
+    """What came of a publication: the topic has all of the events, or refused them for good."""
+
+    refused: ErrorInfo | None = None
 
 
 class RunUpdate(Contract):

@@ -10,19 +10,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from pydantic import Field
-
-from shared.contracts import AgentCard, Contract, EventDraft
-from shared.events import MAX_HOPS, reaction_step_id
-
-MAX_EVENTS_OF_A_RUN = 500
-
-
-class EventLimits(Contract):
-    """How far a run's events may lead: hops from its first event, and events in all, the first one included."""
-
-    max_hops: int = Field(default=8, ge=0, le=MAX_HOPS)
-    max_events: int = Field(default=50, ge=1, le=MAX_EVENTS_OF_A_RUN)
+from shared.contracts import AgentCard, EventDraft
+from shared.events import EventLimits, reaction_step_id
 
 
 class CutReason(StrEnum):

@@ -3,13 +3,11 @@
 from collections.abc import Mapping
 
 from orchestrations.requests import MAX_DEPTH, MAX_NODES, PatternRequest, walk
-from shared.contracts import AgentCard, Rates
+from shared.contracts import MAX_STEP_ID, AgentCard, Rates
 from shared.errors import ConfigurationError, InvalidRequest
 from shared.llm.endpoint import resolve_endpoint
 from shared.llm.prices import price_of
 from shared.settings import Settings
-
-_MAX_PATH = 64
 
 
 def roster(agents: Mapping[str, AgentCard], settings: Settings) -> dict[str, AgentCard]:
@@ -33,19 +31,21 @@ def check_request(request: PatternRequest, agents: Mapping[str, AgentCard]) -> N
     if request.request is None:
         raise InvalidRequest("request: say what is asked", field="request")
     limits_money = request.budget is not None and request.budget.usd is not None
+    _check_pattern(request, agents, "", "")
     for number, (path, field, placed) in enumerate(walk(request), start=1):
         if number > MAX_NODES:
             raise InvalidRequest(f"{field}: a request may hold at most {MAX_NODES} nodes", field=field)
         nested = placed.node if isinstance(placed.node, PatternRequest) else None
         if path.count(".") + 1 + (nested is not None) > MAX_DEPTH:
             raise InvalidRequest(f"{field}: patterns may stand at most {MAX_DEPTH} deep in one another", field=field)
-        if len(path) > _MAX_PATH:
+        if len(path) > MAX_STEP_ID:
             raise InvalidRequest(
-                f"{field}: the names on the way to {path} have over {_MAX_PATH} characters", field=field
+                f"{field}: the names on the way to {path} have over {MAX_STEP_ID} characters", field=field
             )
         if nested is not None:
             limits_money = limits_money or (nested.budget is not None and nested.budget.usd is not None)
             _check_nested(nested, field)
+            _check_pattern(nested, agents, path, f"{field}.")
         elif placed.agent not in agents:
             there = ", ".join(agents)
             raise InvalidRequest(f"{field}: no agent is called {placed.agent}; there are {there}", field=field)
@@ -59,8 +59,15 @@ def _check_nested(request: PatternRequest, field: str) -> None:
         raise InvalidRequest(f"{where}: only the outermost request may have one", field=where)
 
 
+def _check_pattern(request: PatternRequest, agents: Mapping[str, AgentCard], path: str, field: str) -> None:
+    problem = request.check_with(agents, path)
+    if problem is not None:
+        where = f"{field}{problem[0]}"
+        raise InvalidRequest(f"{where}: {problem[1]}", field=where)
+
+
 def _check_prices(request: PatternRequest, agents: Mapping[str, AgentCard]) -> None:
-    for name in request.agent_names():
+    for name in request.may_ask(agents):
         if agents[name].uses_model and agents[name].rates is None:
             raise InvalidRequest(
                 f"budget.usd: the price of {name}'s model is unknown, so that its cost cannot be limited: limit tokens",

@@ -16,7 +16,7 @@ from durabletask import task as durable
 from durabletask.task import RetryPolicy, Task, TaskFailedError, TimerTask
 
 from orchestrations.account import BUDGET_EXHAUSTED, answered, skipped
-from orchestrations.asking import Branch, Ended, as_activity, as_nested, failed, input_bytes, over_bus
+from orchestrations.asking import Branch, Ended, as_activity, as_nested, at_once, failed, input_bytes, over_bus
 from orchestrations.branches import Branches, Step
 from orchestrations.calls import Dispatch, Dispatched, QueuedStep
 from orchestrations.requests import PatternRequest, agent_of
@@ -146,7 +146,7 @@ class FanOut[R: PatternRequest]:
             self._under_way[call.name] = started
             if call.name in refused:
                 answer = answered(call, self.run.step_id(call.name), refused[call.name])
-                self._branches.start(call.name, _at_once(Ended(answer, refused[call.name].usage)))
+                self._branches.start(call.name, at_once(Ended(answer, refused[call.name].usage)))
             else:
                 self._branches.start(call.name, self._branch(started))
 
@@ -250,8 +250,3 @@ class FanOut[R: PatternRequest]:
 
     def _card_or_none(self, call: NodeCall) -> AgentCard | None:
         return None if agent_of(call.node) is None else self._card(call)
-
-
-def _at_once(ended: Ended) -> Branch:
-    yield from ()
-    return ended

@@ -14,7 +14,8 @@ from pydantic import JsonValue
 from orchestrations.account import first_failure, out_of_budget, run_result, skipped
 from orchestrations.branches import Step
 from orchestrations.frame import run_pattern
-from orchestrations.requests import AtLeast, First, ParallelRequest, Requirement
+from orchestrations.requests import ParallelRequest
+from orchestrations.requirements import AtLeast, First, Requirement
 from orchestrations.run import Answer, NodeCall, Run
 from orchestrations.steps import Decide, Tally, Verdict, call_node, call_nodes
 from shared.contracts import ErrorInfo, RunResult

@@ -17,11 +17,15 @@ from durabletask.task import OrchestrationContext
 
 from orchestrations.branches import Step
 from orchestrations.consensus import consensus
+from orchestrations.event_driven import event_driven
 from orchestrations.handoff import handoff
+from orchestrations.hierarchical import hierarchical
 from orchestrations.parallel import parallel
 from orchestrations.requests import (
     ConsensusRequest,
+    EventDrivenRequest,
     HandoffRequest,
+    HierarchicalRequest,
     ParallelRequest,
     PatternRequest,
     ReviewLoopRequest,
@@ -56,6 +60,8 @@ PATTERNS: Mapping[str, Pattern] = MappingProxyType(
         for pattern in (
             Pattern("sequential", SequentialRequest, sequential),
             Pattern("parallel", ParallelRequest, parallel),
+            Pattern("hierarchical", HierarchicalRequest, hierarchical),
+            Pattern("event-driven", EventDrivenRequest, event_driven),
             Pattern("consensus", ConsensusRequest, consensus),
             Pattern("handoff", HandoffRequest, handoff),
             Pattern("review-loop", ReviewLoopRequest, review_loop),

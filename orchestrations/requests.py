@@ -8,16 +8,19 @@ was given and what came before it.
 To add a pattern: add its request here, and to `Node` and `AnyRequest`; then see `orchestrations.registry`.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Discriminator, Field, JsonValue, Tag, ValidationInfo, field_validator, model_validator
 
+from orchestrations.event_terms import EventTerms
 from orchestrations.passes import PassRules
 from orchestrations.presets import MODERATION, SUPPORT, filled_in
+from orchestrations.requirements import AtLeast, First, Requirement
+from orchestrations.team_terms import MAX_TEAM, TeamTerms, check_team
 from orchestrations.voting_rules import MAX_VOTERS, AskJudge, NoDecision, TieRule, Vote, VoteTerms
-from shared.contracts import AgentName, Contract, JsonData
+from shared.contracts import AgentCard, AgentName, Contract, JsonData
 
 MAX_WIDTH = 1000
 """The most nodes that one pattern may hold."""
@@ -90,6 +93,20 @@ class PatternRequest(Contract):
         found = (agent_of(placed.node) for _, _, placed in walk(self))
         return tuple(dict.fromkeys(name for name in found if name is not None))
 
+    def may_ask(self, agents: Mapping[str, AgentCard]) -> tuple[str, ...]:
+        """The same, and those of the agents there are that only turn out to be asked while it runs."""
+        nested = (placed.node for _, _, placed in walk(self) if isinstance(placed.node, PatternRequest))
+        later = (name for request in (self, *nested) for name in request.found_later(agents))
+        return tuple(dict.fromkeys([*self.agent_names(), *later]))
+
+    def found_later(self, agents: Mapping[str, AgentCard]) -> tuple[str, ...]:  # noqa: ARG002
+        """The agents that this pattern, without those nested in it, may find only while it runs."""
+        return ()
+
+    def check_with(self, agents: Mapping[str, AgentCard], path: str) -> tuple[str, str] | None:  # noqa: ARG002
+        """What cannot be run with these agents at this path, as (field, reason); unknown nodes are found elsewhere."""
+        return None
+
     @property
     def seconds(self) -> float:
         """The deadline asked for, or the pattern's own."""
@@ -119,22 +136,6 @@ class SequentialRequest(PatternRequest):
     def nodes(self) -> tuple["Placed", ...]:
         """The steps, in their order."""
         return in_order("agents", self.agents)
-
-
-class AtLeast(Contract):
-    """So many have to answer; everyone is waited for until the deadline."""
-
-    at_least: int = Field(ge=1)
-
-
-class First(Contract):
-    """The first so many answers win; the others are called off."""
-
-    first: int = Field(ge=1)
-
-
-type Requirement = Literal["all", "any"] | AtLeast | First
-"""Whose answers are required. `any` is the first one."""
 
 
 class ParallelRequest(PatternRequest):
@@ -312,6 +313,49 @@ class ReviewLoopRequest(PatternRequest):
         return check_turns(self)
 
 
+class HierarchicalRequest(TeamTerms, PatternRequest):
+    """A manager hands parts to workers, and reviews and merges what they return; a worker may lead a team of its own.
+
+    Give the `workers`, or a `planner` that chooses them among `agents` (all there are, if left out) within `limits`.
+    `needs` says which workers wait for which: `{"editor": ["writer"]}`. A manager may send parts back `rework` times.
+    `require` counts the workers whose part is made and accepted. Without a `manager` nothing is reviewed or merged.
+    """
+
+    pattern: Literal["hierarchical"] = "hierarchical"
+    workers: Annotated[tuple["Node", ...], Field(max_length=MAX_TEAM)] = ()
+
+    def members(self) -> tuple["Placed", ...]:
+        """The workers."""
+        return in_order("workers", self.workers)
+
+    def nodes(self) -> tuple["Placed", ...]:
+        """The planner if there is one, the workers, then the manager. No worker's name can be one of theirs."""
+        planner = (Placed("planner", "planner_1", self.planner),) if self.planner else ()
+        manager = (Placed("manager", "manager_1", self.manager),) if self.manager else ()
+        return (*planner, *self.members(), *manager)
+
+    @model_validator(mode="after")
+    def _is_a_team(self) -> Self:
+        check_team(self, [placed.name for placed in self.members()])
+        return self
+
+
+class EventDrivenRequest(EventTerms, PatternRequest):
+    """Agents react to an event, and to the events that reactions publish, until nothing is in flight any more.
+
+    `event` is the type of the first event, `request` its data; `subject` and `source` go with it. `limits` says how far
+    events may lead. `require` is how many reactions have to succeed: an agent that fails holds up no other.
+    """
+
+    pattern: Literal["event-driven"] = "event-driven"
+
+    default_deadline_seconds: ClassVar[float] = 600
+
+    def nodes(self) -> tuple["Placed", ...]:
+        """None: who reacts follows from what the agents subscribe to."""
+        return ()
+
+
 def _kind(value: Any) -> str | None:
     """Which of the forms of a node a value has."""
     if isinstance(value, str):
@@ -326,6 +370,8 @@ type Node = Annotated[
     | Annotated[AgentNode, Tag("agent")]
     | Annotated[SequentialRequest, Tag("sequential")]
     | Annotated[ParallelRequest, Tag("parallel")]
+    | Annotated[HierarchicalRequest, Tag("hierarchical")]
+    | Annotated[EventDrivenRequest, Tag("event-driven")]
     | Annotated[ConsensusRequest, Tag("consensus")]
     | Annotated[HandoffRequest, Tag("handoff")]
     | Annotated[ReviewLoopRequest, Tag("review-loop")],
@@ -336,6 +382,8 @@ type Node = Annotated[
 type AnyRequest = Annotated[
     Annotated[SequentialRequest, Tag("sequential")]
     | Annotated[ParallelRequest, Tag("parallel")]
+    | Annotated[HierarchicalRequest, Tag("hierarchical")]
+    | Annotated[EventDrivenRequest, Tag("event-driven")]
     | Annotated[ConsensusRequest, Tag("consensus")]
     | Annotated[HandoffRequest, Tag("handoff")]
     | Annotated[ReviewLoopRequest, Tag("review-loop")],

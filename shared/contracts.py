@@ -29,6 +29,8 @@ TaskId = Annotated[
         description="The run's id, and its orchestration's instance id: printable ASCII without spaces.",
     ),
 ]
+MAX_STEP_ID = 64
+"""The most characters of a step's id."""
 StepId = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
 AgentName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,39}$")]
 EventType = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9._-]{0,99}$", description="What happened: DataReceived.")]

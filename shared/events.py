@@ -29,6 +29,8 @@ EVENT_CONTENT = "application/cloudevents+json"
 _JSON_CONTENT = "application/json"
 MAX_HOPS = 32
 """The most hops that a run may allow."""
+MAX_EVENTS_OF_A_RUN = 500
+"""The most events that a run may allow."""
 
 DATA_RECEIVED = "DataReceived"
 ANALYSIS_COMPLETED = "AnalysisCompleted"
@@ -37,6 +39,13 @@ NOTIFICATION_READY = "NotificationReady"
 
 Attribute = Annotated[str, StringConstraints(min_length=1, max_length=200)]
 _EXTENSION_NAME = re.compile(r"[a-z0-9]{1,20}")
+
+
+class EventLimits(Contract):
+    """How far a run's events may lead: hops from its first event, and events in all, the first one included."""
+
+    max_hops: int = Field(default=8, ge=0, le=MAX_HOPS)
+    max_events: int = Field(default=50, ge=1, le=MAX_EVENTS_OF_A_RUN)
 
 
 class CloudEvent(Contract):

@@ -22,6 +22,7 @@ EVENT_DECISION = "decision"
 
 ACTIVITY_BEGIN_RUN = "begin_run"
 ACTIVITY_DISPATCH_AGENTS = "dispatch_agents"
+ACTIVITY_PUBLISH_EVENTS = "publish_events"
 ACTIVITY_RECORD_RUN = "record_run"
 
 CONTENT_PIPELINE = "content"

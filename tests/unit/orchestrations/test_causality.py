@@ -4,8 +4,9 @@ import random
 
 import pytest
 
-from orchestrations.causality import CausalTree, Cut, CutReason, EventLimits, Published, Reaction, subscribers_of
+from orchestrations.causality import CausalTree, Cut, CutReason, Published, Reaction, subscribers_of
 from shared.contracts import AgentCard, EventDraft, EventSubscription
+from shared.events import EventLimits
 from tests.support.documents import a_card
 
 
