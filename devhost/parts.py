@@ -4,6 +4,7 @@ Wiring: HTTP server and triggers -> invoker -> worker; task hub -> executor -> i
 the management API -> task hub.
 """
 
+import logging
 import socket
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -31,7 +32,7 @@ from devhost.taskhub.endpoint import MAX_MESSAGE_BYTES
 from devhost.taskhub.hub import TaskHub
 from devhost.taskhub.in_memory import InMemoryTaskHub
 from devhost.taskhub.management_api import ManagementApi
-from devhost.taskhub.turns import ReplayedTurns, StickyTurns
+from devhost.taskhub.turns import CHECK_EVERY, ReplayedTurns, StickyTurns
 from devhost.triggers.by_hand import manual_triggers
 from devhost.triggers.service_bus import build_service_bus_triggers
 from devhost.triggers.timer import build_timer_triggers
@@ -40,6 +41,8 @@ from devhost.worker.durable_client import DurableClientBinding
 from devhost.worker.invoker import Invoker
 from devhost.worker.model import FunctionMetadata
 from devhost.worker.worker import Worker
+
+_log = logging.getLogger(__name__)
 
 _DURABLE: Final = frozenset({"orchestrationTrigger", "activityTrigger", "entityTrigger"})
 
@@ -130,6 +133,8 @@ def _durable(
     ground: Ground, hub: TaskHub, worker: Worker, functions: Sequence[FunctionMetadata], invoker: Invoker
 ) -> Durable:
     turns = StickyTurns() if ground.options.sticky else ReplayedTurns()
+    if ground.options.sticky:
+        _log.info("orchestrators are kept between their turns; one turn in %d is replayed and compared", CHECK_EVERY)
     executor = DurableExecutor(functions, invoker, callable_of=worker.callable_of, turns=turns)
     return Durable(hub, executor, ManagementApi(hub, ground.keys, orchestrators=executor.orchestrators))
 

@@ -10,6 +10,7 @@ import binascii
 import json
 import logging
 import sys
+import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
@@ -31,6 +32,9 @@ _log = logging.getLogger(__name__)
 _ORCHESTRATOR: Final = ("orchestrationTrigger", "orchestration")
 _ACTIVITY: Final = ("activityTrigger", "activity")
 _ENTITY: Final = ("entityTrigger", "entityName")
+
+
+LONG_TURN_SECONDS: Final = 1.0
 
 
 class FunctionNames:
@@ -58,6 +62,7 @@ class DurableExecutor:
 
     `callable_of` gives what the worker calls for a function: an orchestrator that it shows to be the stock SDK's own is
     run by `turns`, on the event loop. Every other function, and every orchestrator without it, goes through `invoke`.
+    `stopwatch` tells seconds that really pass, to notice an orchestrator that holds up the host.
     """
 
     def __init__(
@@ -67,10 +72,12 @@ class DurableExecutor:
         *,
         callable_of: CallableOf | None = None,
         turns: Turns | None = None,
+        stopwatch: Callable[[], float] = time.perf_counter,
     ) -> None:
         functions = tuple(functions)
         self._invoke = invoke
         self._turns = turns or ReplayedTurns()
+        self._stopwatch = stopwatch
         self._orchestrators = FunctionNames(functions, *_ORCHESTRATOR)
         self._activities = FunctionNames(functions, *_ACTIVITY)
         self._entities = FunctionNames(functions, *_ENTITY)
@@ -90,11 +97,24 @@ class DurableExecutor:
         stock = self._stock.get(function.name)
         # What the app keeps in a payload store of its own is put back by the function that the decorator made.
         if stock is not None and get_payload_store() is None:
-            response = self._turns.run(stock, turn)
-            sys.stdout.flush()
+            response = self._run(stock, started.name, turn)
         else:
             response = await self._invoked_turn(function, started, turn)
         _report(started.name, turn, response)
+        return response
+
+    def _run(self, stock: StockOrchestrator, name: str, turn: Turn) -> pb.OrchestratorResponse:
+        began = self._stopwatch()
+        response = self._turns.run(stock, turn)
+        sys.stdout.flush()
+        seconds = self._stopwatch() - began
+        if seconds > LONG_TURN_SECONDS:
+            events = len(turn.past_events) + len(turn.new_events)
+            _log.warning(
+                "%s (orchestration %s): a turn over %d events took %.1f s, and everything else had to wait for it: an"
+                " orchestrator must not block",
+                *(name, turn.instance_id, events, seconds),
+            )
         return response
 
     async def _invoked_turn(

@@ -84,7 +84,7 @@ class Execution(_OrchestrationExecutor):
     def follows(self, turn: Turn) -> bool:
         """Whether `turn` is the next after those taken in: its past begins with theirs."""
         past = turn.past_events
-        return self._seen <= len(past) and past[self._seen - 1] == self._last_seen
+        return bool(turn.new_events) and self._seen <= len(past) and past[self._seen - 1] == self._last_seen
 
     def begin(self, turn: Turn) -> pb.OrchestratorResponse:
         """Run the orchestrator from its beginning through the whole history."""
@@ -137,7 +137,7 @@ class Execution(_OrchestrationExecutor):
             _log.exception("a turn of the orchestration '%s' could not be run", turn.instance_id)
             details = helpers.new_failure_details(failure, worker._exception_properties_provider)
             end = helpers.new_complete_orchestration_action(-1, pb.ORCHESTRATION_STATUS_FAILED, "", details)
-            return self._response(turn.instance_id, [end])
+            return pb.OrchestratorResponse(instanceId=turn.instance_id, actions=[end])
         return self._response(turn.instance_id, result.actions)
 
     def _trace(self, started: pb.ExecutionStartedEvent) -> None:
@@ -177,6 +177,9 @@ class Execution(_OrchestrationExecutor):
         """Take in one event. Raises `NonDeterminismError`, with `divergence` set, when it does not fit."""
         if ctx._is_replaying is not self._replaying or ctx._is_complete:
             self._watch(ctx, event)
+        if event.HasField("orchestratorCompleted"):
+            # It means nothing to the SDK either, but is the last but few that it looks for.
+            return
         try:
             _take_in(self, ctx, event)
         except task.NonDeterminismError:

@@ -2,8 +2,10 @@ import base64
 from collections.abc import Mapping
 from datetime import timedelta
 
+import azure.durable_functions as df
 import pytest
 from azure_functions_runtime.bindings.datumdef import Datum
+from durabletask import task
 from durabletask.internal import helpers
 from durabletask.internal import orchestrator_service_pb2 as pb
 from google.protobuf.message import Message
@@ -12,6 +14,7 @@ from google.protobuf.wrappers_pb2 import StringValue
 from devhost.taskhub.durable_executor import DurableExecutor
 from devhost.taskhub.hub import Turn
 from devhost.worker.model import Binding, FunctionMetadata, InvocationError, InvocationResult
+from tests.support.sdk_app import SdkApp
 
 CRASH = InvocationError("ImportError", "no module named x", "Traceback: ...")
 
@@ -71,7 +74,7 @@ def batch(entity: str, operations: int = 1) -> pb.EntityBatchRequest:
     return pb.EntityBatchRequest(instanceId=f"@{entity}@k", entityState=StringValue(value="41"), operations=asked)
 
 
-def task(name: str, json_input: str | None = None) -> pb.ActivityRequest:
+def job(name: str, json_input: str | None = None) -> pb.ActivityRequest:
     value = None if json_input is None else StringValue(value=json_input)
     return pb.ActivityRequest(
         name=name, taskId=7, input=value, orchestrationInstance=pb.OrchestrationInstance(instanceId="abc")
@@ -101,7 +104,7 @@ async def test_an_orchestrator_is_found_by_its_durable_name_in_any_case(name: st
 @pytest.mark.parametrize(("name", "called"), [("work", "work"), ("pay", "renamed_activity")])
 async def test_an_activity_is_found_by_its_durable_name_in_any_case(name: str, called: str) -> None:
     invoke = FakeInvoke()
-    await DurableExecutor(FUNCTIONS, invoke).activity(task(name))
+    await DurableExecutor(FUNCTIONS, invoke).activity(job(name))
     assert invoke.function == called
 
 
@@ -121,7 +124,7 @@ async def test_an_unknown_orchestrator_fails_the_orchestration_and_names_those_t
 
 
 async def test_an_unknown_activity_fails_the_task_and_names_those_there_are() -> None:
-    response = await DurableExecutor(FUNCTIONS, FakeInvoke()).activity(task("Order"))
+    response = await DurableExecutor(FUNCTIONS, FakeInvoke()).activity(job("Order"))
     assert response.failureDetails.errorMessage == "the app has no activity named 'Order'; registered: Pay, work"
 
 
@@ -140,7 +143,7 @@ async def test_an_entity_id_that_makes_no_sense_is_an_unknown_entity(instance_id
 
 
 async def test_an_app_without_any_says_so() -> None:
-    response = await DurableExecutor((), FakeInvoke()).activity(task("x"))
+    response = await DurableExecutor((), FakeInvoke()).activity(job("x"))
     assert response.failureDetails.errorMessage.endswith("registered: none")
 
 
@@ -210,14 +213,14 @@ async def test_a_crash_of_the_entitys_function_fails_each_operation_and_keeps_th
 @pytest.mark.parametrize("json_input", ['"text"', '{"a": [1, 2.5, null]}', "0", "null"])
 async def test_an_activity_gets_its_input_as_json_text(json_input: str) -> None:
     invoke = FakeInvoke()
-    await DurableExecutor(FUNCTIONS, invoke).activity(task("work", json_input))
+    await DurableExecutor(FUNCTIONS, invoke).activity(job("work", json_input))
     assert (invoke.trigger.value, invoke.trigger.type) == (json_input, "json")
     assert invoke.reason == "task 7 of abc"
 
 
 async def test_an_activity_without_input_gets_null() -> None:
     invoke = FakeInvoke()
-    await DurableExecutor(FUNCTIONS, invoke).activity(task("work"))
+    await DurableExecutor(FUNCTIONS, invoke).activity(job("work"))
     assert invoke.trigger.value == "null"
 
 
@@ -234,20 +237,20 @@ async def test_an_activity_without_input_gets_null() -> None:
     ],
 )
 async def test_an_activitys_result_is_json_text_whatever_it_came_as(returned: Datum, result: str) -> None:
-    response = await DurableExecutor(FUNCTIONS, FakeInvoke(returned)).activity(task("work"))
+    response = await DurableExecutor(FUNCTIONS, FakeInvoke(returned)).activity(job("work"))
     assert response.result.value == result
     assert not response.HasField("failureDetails")
 
 
 @pytest.mark.parametrize("returned", [None, Datum(None, None)])
 async def test_an_activity_that_returns_nothing_has_no_result_and_has_not_failed(returned: Datum | None) -> None:
-    response = await DurableExecutor(FUNCTIONS, FakeInvoke(returned)).activity(task("work"))
+    response = await DurableExecutor(FUNCTIONS, FakeInvoke(returned)).activity(job("work"))
     assert not response.HasField("result")
     assert not response.HasField("failureDetails")
 
 
 async def test_a_failed_activity_tells_type_message_and_stack_and_may_be_retried() -> None:
-    response = await DurableExecutor(FUNCTIONS, FakeInvoke(CRASH)).activity(task("work"))
+    response = await DurableExecutor(FUNCTIONS, FakeInvoke(CRASH)).activity(job("work"))
     details = response.failureDetails
     assert (details.errorType, details.errorMessage) == ("ImportError", "no module named x")
     assert details.stackTrace.value == "Traceback: ..."
@@ -255,5 +258,27 @@ async def test_a_failed_activity_tells_type_message_and_stack_and_may_be_retried
 
 
 async def test_a_failure_without_a_message_is_still_a_failure() -> None:
-    response = await DurableExecutor(FUNCTIONS, FakeInvoke(InvocationError("KeyError", "", ""))).activity(task("work"))
+    response = await DurableExecutor(FUNCTIONS, FakeInvoke(InvocationError("KeyError", "", ""))).activity(job("work"))
     assert response.failureDetails.errorMessage == "KeyError"
+
+
+# -- Orchestrators that hold up the host -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("seconds", "told"), [(0.9, False), (1.5, True)])
+async def test_an_orchestrator_that_holds_up_the_host_is_told(
+    seconds: float, told: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    app = df.DFApp()
+    now = 0.0
+
+    @app.orchestration_trigger(context_name="ctx")
+    def sleepy(ctx: task.OrchestrationContext, _: None) -> None:
+        nonlocal now
+        now += seconds
+
+    sdk = SdkApp(app)
+    executor = DurableExecutor(sdk.functions, sdk, callable_of=sdk.callable_of, stopwatch=lambda: now)
+    await executor.orchestrator(turn("sleepy"))
+    said = "sleepy (orchestration abc): a turn over 2 events took 1.5 s, and everything else had to wait for it"
+    assert any(message.startswith(said) for message in caplog.messages) is told
