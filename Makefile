@@ -9,7 +9,7 @@ STATE ?=
 export PYTHON TOPIC STATE FILE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run import-run test verify lint format types bench lock topology clean
+.PHONY: help demo run import-run test verify lint format types bench bench-hub lock topology clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -42,6 +42,9 @@ format: $(READY) ## format and fix what can be fixed
 
 bench: $(READY) ## measure: cold import, latency, throughput, memory
 	@$(PY) -m bench
+
+bench-hub: $(READY) ## measure the task hub beside LangGraph, DBOS and durabletask's own backend
+	@$(PY) -m bench taskhub
 
 topology: $(READY) ## write infra/servicebus.json from the agent catalog
 	@$(PY) -m scripts.topology
