@@ -18,6 +18,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="random orchestrations for tests/unit/devhost/taskhub/test_turns_agree.py",
     )
     parser.addoption("--orchestrations-seed", type=int, default=None, help="the seed of the first of these")
+    parser.addoption("--taskhub-kills", type=int, default=200, help="how often tests/faults/test_taskhub_kill.py kills")
+    parser.addoption("--taskhub-kill-seed", type=int, default=None, help="the seed of the moments it kills at")
     parser.addoption(
         "--servicebus-connection",
         default=None,
