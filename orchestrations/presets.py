@@ -10,7 +10,6 @@ MODERATION: Mapping[str, Any] = MappingProxyType(
         "options": ["allow", "review", "remove"],
         "aliases": {"allow": ["keep", "approve"], "review": ["escalate"], "remove": ["delete", "reject"]},
         "rule": "majority",
-        "quorum": 2,
         "tie": "judge",
     }
 )

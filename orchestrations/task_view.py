@@ -57,7 +57,10 @@ class TaskView(Contract):
 
 
 def task_view(record: RunRecord) -> TaskView:
-    """The view of one run. Its usage is the sum over the steps, so that one which nobody waited for counts too."""
+    """The view of one run: the steps of its plan, then those that were found while it ran, in the order they began.
+
+    Its usage is the sum over the steps, so that one which nobody waited for counts too.
+    """
     run = record.run
     result = run.result
     claimed = {step.step_id: step for step in record.steps}
@@ -67,7 +70,7 @@ def task_view(record: RunRecord) -> TaskView:
         _claimed_view(planned, claimed[planned.step_id], accounted.get(planned.step_id))
         if planned.step_id in claimed
         else _unclaimed_view(planned, accounted.get(planned.step_id, otherwise))
-        for planned in run.plan
+        for planned in (*run.plan, *_found_on_the_way(record))
     )
     return TaskView(
         id=run.task_id,
@@ -84,6 +87,17 @@ def task_view(record: RunRecord) -> TaskView:
         updated_at=max([run.updated_at, *(step.completed_at or step.started_at for step in record.steps)]),
         completed_at=run.completed_at,
     )
+
+
+def _found_on_the_way(record: RunRecord) -> list[PlannedStep]:
+    """The steps that are not in the plan: a judge who was called, a specialist who was chosen, a further round."""
+    begun = sorted(record.steps, key=lambda step: step.started_at)
+    known = [(step.step_id, step.agent) for step in begun]
+    known += [(line.step_id, line.agent) for line in (record.run.result.account if record.run.result else ())]
+    found = dict(known)
+    for planned in record.run.plan:
+        found.pop(planned.step_id, None)
+    return [PlannedStep(step_id=step_id, name=step_id, agent=agent) for step_id, agent in found.items()]
 
 
 def _unclaimed_view(planned: PlannedStep, status: StepStatus) -> StepView:

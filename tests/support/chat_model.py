@@ -10,7 +10,9 @@ from aiohttp import web
 
 
 class ChatModel:
-    """Answers every request alike. While `open` is clear, requests wait, as they would for a slow model."""
+    """Answers every request alike, unless `say` says otherwise. While `open` is clear, requests wait, as they would for
+    a slow model.
+    """
 
     def __init__(self) -> None:
         self.requests: list[dict[str, Any]] = []
@@ -23,17 +25,21 @@ class ChatModel:
         asked = json.loads(await request.read())
         self.requests.append(asked)
         await self.open.wait()
-        text = f"# Title\n\nAnswer {len(self.requests)}: " + asked["messages"][-1]["content"][:40]
+        text = self.say(asked)
         choice = {"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": text}}
         usage = {"prompt_tokens": 10, "completion_tokens": 5, "total_tokens": 15}
         body = {"id": "c", "object": "chat.completion", "created": 0, "model": asked["model"]}
         return web.json_response({**body, "choices": [choice], "usage": usage})
 
+    def say(self, asked: dict[str, Any]) -> str:
+        """The text of the answer to one request."""
+        return f"# Title\n\nAnswer {len(self.requests)}: {asked['messages'][-1]['content'][:40]}"
+
 
 @asynccontextmanager
-async def chat_model() -> AsyncIterator[ChatModel]:
+async def chat_model(model: ChatModel | None = None) -> AsyncIterator[ChatModel]:
     """A running `ChatModel` on a free port of loopback; its `url` is the base URL to configure."""
-    model = ChatModel()
+    model = model or ChatModel()
     app = web.Application()
     app.router.add_post("/v1/chat/completions", model.complete)
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)

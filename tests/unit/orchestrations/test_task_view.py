@@ -144,3 +144,18 @@ def test_a_step_that_ended_after_its_run_gave_up_on_it_is_shown_as_it_ended() ->
     result = RunResult(status=RunStatus.FAILED, account=(line,))
     [step, _] = view(finished(), run=a_run(status=RunStatus.FAILED, result=result)).steps
     assert step.status is StepStatus.SUCCEEDED
+
+
+def test_steps_that_were_found_on_the_way_follow_the_plan_in_the_order_they_began() -> None:
+    late, early = finished("editor", started_at=after(9)), finished("publisher", started_at=after(6))
+    shown = view(finished("research"), late, early)
+    assert [step.step_id for step in shown.steps] == ["research", "writer", "publisher", "editor"]
+    assert shown.usage == a_result().usage.plus(a_result().usage).plus(a_result().usage)
+
+
+def test_a_step_that_only_the_account_knows_is_shown_too() -> None:
+    """A judge whose queue refused its task has no document, and was asked for all the same."""
+    line = AgentAccount(step_id="judge", agent="judge", outcome=Outcome.FAILED, cause="refused")
+    run = a_run(status=RunStatus.FAILED, result=RunResult(status=RunStatus.FAILED, account=(line,)))
+    last = view(run=run).steps[-1]
+    assert (last.step_id, last.status) == ("judge", StepStatus.FAILED)
