@@ -8,15 +8,23 @@ from types import MappingProxyType
 
 from pydantic import ValidationError
 
+from agents.analyst import ANALYST
+from agents.archiver import ARCHIVER
+from agents.content_manager import CONTENT_MANAGER
 from agents.editor import EDITOR
 from agents.judge import JUDGE
 from agents.moderator_context import MODERATOR_CONTEXT
 from agents.moderator_harm import MODERATOR_HARM
 from agents.moderator_policy import MODERATOR_POLICY
+from agents.notifier import NOTIFIER
+from agents.paper_analyst import PAPER_ANALYST
+from agents.planner import PLANNER
 from agents.publisher import PUBLISHER
 from agents.research import RESEARCH
+from agents.research_manager import RESEARCH_MANAGER
 from agents.reviewer import REVIEWER
 from agents.router import ROUTER
+from agents.scraper import SCRAPER
 from agents.spec import AgentSpec
 from agents.support_billing import SUPPORT_BILLING
 from agents.support_technical import SUPPORT_TECHNICAL
@@ -68,4 +76,7 @@ _CONTENT = (RESEARCH, WRITER, EDITOR, PUBLISHER)
 _MODERATION = (MODERATOR_POLICY, MODERATOR_CONTEXT, MODERATOR_HARM, JUDGE)
 _SUPPORT = (ROUTER, SUPPORT_BILLING, SUPPORT_TECHNICAL)
 
-CATALOG = Catalog([*_CONTENT, REVIEWER, *_MODERATION, *_SUPPORT])
+_TEAMS = (PLANNER, RESEARCH_MANAGER, SCRAPER, PAPER_ANALYST, CONTENT_MANAGER)
+_REACTING = (ANALYST, NOTIFIER, ARCHIVER)
+
+CATALOG = Catalog([*_CONTENT, REVIEWER, *_MODERATION, *_SUPPORT, *_TEAMS, *_REACTING])

@@ -64,5 +64,8 @@ def system_prompt(*, role: str, task: str, output: str) -> str:
 def user_message(given: AgentInput) -> str:
     """The input as tagged data; tags inside the data are broken, so that it can neither leave its tag nor feign one."""
     parts = [f"<request>\n{inert(given.request)}\n</request>"]
-    parts += [f'<output agent="{earlier.agent}">\n{inert(earlier.output)}\n</output>' for earlier in given.earlier]
+    parts += [
+        f'<output agent="{each.agent}" step="{each.step_id}">\n{inert(each.output)}\n</output>'
+        for each in given.earlier
+    ]
     return "\n\n".join(parts)

@@ -28,8 +28,8 @@ def tags(text: str) -> list[str]:
 def test_the_request_and_each_earlier_output_stand_in_tags_of_their_own() -> None:
     message = user_message(given("tides", "dossier", "draft"))
     assert message == (
-        '<request>\ntides\n</request>\n\n<output agent="research">\ndossier\n</output>\n\n'
-        '<output agent="research">\ndraft\n</output>'
+        '<request>\ntides\n</request>\n\n<output agent="research" step="s0">\ndossier\n</output>\n\n'
+        '<output agent="research" step="s1">\ndraft\n</output>'
     )
 
 
