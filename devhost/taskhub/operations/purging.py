@@ -23,17 +23,18 @@ class Purging:
 
     def purge(self, instance_ids: Iterable[str], *, recursive: bool) -> int:
         """Remove these where they have finished, and their finished sub-orchestrations; returns how many are gone."""
-        removed = 0
+        removed: set[str] = set()
         waiting = list(instance_ids)
         while waiting:
             instance = self._instances.peek(waiting.pop())
-            if instance is None or not instance.finished:
+            # Until the next commit, those that are removed can still be read.
+            if instance is None or not instance.finished or instance.id in removed:
                 continue
             if recursive:
                 waiting += [each.id for each in self._children(instance)]
             self._instances.remove(instance)
-            removed += 1
-        return removed
+            removed.add(instance.id)
+        return len(removed)
 
     async def purge_matching(
         self, statuses: Iterable[int], earliest: int, end: int, *, recursive: bool, until: int

@@ -13,9 +13,10 @@ from devhost.taskhub.engine.engine import Engine
 from devhost.taskhub.engine.instance import FINISHED, Instance
 from devhost.taskhub.engine.lifecycle import Beginning
 from devhost.taskhub.engine.schema import chunk_range
+from devhost.taskhub.entities.outcome import entity_id
 from devhost.taskhub.operations.listing import ListingService
 from devhost.taskhub.operations.purging import Purging
-from devhost.taskhub.operations.refusals import settled, time_range
+from devhost.taskhub.operations.refusals import invalid_argument, settled, time_range
 from devhost.taskhub.operations.rewind import rewind
 
 # Well below what a gRPC client takes in by default; a chunk goes over it by one event at most.
@@ -36,7 +37,8 @@ class OperationsService:
         complete = True
         which = request.WhichOneof("request")
         if which == "instanceId" and request.instanceId.startswith("@") and not request.isOrchestration:
-            removed = self._engine.entities.purge(request.instanceId)
+            with invalid_argument():
+                removed = self._engine.entities.purge(entity_id(request.instanceId))
         elif which == "instanceId":
             removed = self._purging.purge([request.instanceId], recursive=request.recursive)
         elif which == "instanceBatch":
