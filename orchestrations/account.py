@@ -5,7 +5,7 @@ from functools import reduce
 
 from pydantic import JsonValue
 
-from orchestrations.requests import PatternRequest, path_of
+from orchestrations.nodes import PatternRequest, path_of
 from orchestrations.run import Answer, NodeCall
 from shared.contracts import (
     OUTCOMES,

@@ -15,7 +15,7 @@ from pydantic import ValidationError
 
 from orchestrations.account import answered, nested
 from orchestrations.calls import NestedResult, NestedRun
-from orchestrations.requests import PatternRequest
+from orchestrations.nodes import PatternRequest
 from orchestrations.run import Answer, NodeCall, Run
 from shared import names
 from shared.budget import Allowance

@@ -26,7 +26,8 @@ from orchestrations.consensus_result import (
 )
 from orchestrations.fan_out import FanOut
 from orchestrations.frame import run_pattern
-from orchestrations.requests import ConsensusRequest, PatternRequest, own_request, without_request
+from orchestrations.nodes import PatternRequest, own_request, without_request
+from orchestrations.requests import ConsensusRequest
 from orchestrations.run import Answer, NodeCall, Run
 from orchestrations.steps import call_node
 from orchestrations.voting import NO_QUORUM, UNDECIDED, contenders, standing, tally, to_ask

@@ -8,7 +8,7 @@ from pydantic import JsonValue, ValidationError
 
 from orchestrations.account import answered, run_result
 from orchestrations.ballots import Abstention, Ballot, option_in
-from orchestrations.requests import PatternRequest
+from orchestrations.nodes import PatternRequest
 from orchestrations.run import Answer
 from orchestrations.voting import NO_QUORUM, Tally, dissent, standing, tally
 from orchestrations.voting_rules import ABSTAIN, Vote

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from orchestrations.requests import MAX_DEPTH, MAX_NODES, PatternRequest, walk
+from orchestrations.nodes import MAX_DEPTH, MAX_NODES, PatternRequest, walk
 from shared.contracts import MAX_STEP_ID, AgentCard, Rates
 from shared.errors import ConfigurationError, InvalidRequest
 from shared.llm.endpoint import resolve_endpoint

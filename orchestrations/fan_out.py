@@ -19,7 +19,7 @@ from orchestrations.account import BUDGET_EXHAUSTED, answered, skipped
 from orchestrations.asking import Branch, Ended, as_activity, as_nested, at_once, failed, input_bytes, over_bus
 from orchestrations.branches import Branches, Step
 from orchestrations.calls import Dispatch, Dispatched, QueuedStep
-from orchestrations.requests import PatternRequest, agent_of
+from orchestrations.nodes import PatternRequest, agent_of
 from orchestrations.run import Answer, NodeCall, Run
 from shared import names
 from shared.budget import NO_LIMIT, Allowance, Amount, give_back, minus, plus, set_aside, share, upper_bound, within

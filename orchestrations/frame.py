@@ -20,7 +20,7 @@ from durabletask.task import OrchestrationContext
 from orchestrations.branches import Step
 from orchestrations.calls import BeginRun, Begun, NestedResult, NestedRun
 from orchestrations.fan_out import ACTIVITY_RETRY
-from orchestrations.requests import PatternRequest
+from orchestrations.nodes import PatternRequest
 from orchestrations.run import Run
 from orchestrations.steps import record_run
 from shared import names

@@ -13,6 +13,7 @@ from durabletask.task import OrchestrationContext
 from orchestrations.account import answered, first_failure, run_result
 from orchestrations.branches import Step
 from orchestrations.frame import run_pattern
+from orchestrations.nodes import PatternRequest, Placed, again, own_request, without_request
 from orchestrations.passes import (
     Move,
     PassedOn,
@@ -24,7 +25,7 @@ from orchestrations.passes import (
     read_turn,
     targets,
 )
-from orchestrations.requests import HandoffRequest, PatternRequest, Placed, again, own_request, without_request
+from orchestrations.requests import HandoffRequest
 from orchestrations.run import Answer, NodeCall, Run
 from orchestrations.steps import call_node
 from shared.contracts import AgentInput, Contract, EarlierOutput, ErrorInfo, JsonData, RunResult

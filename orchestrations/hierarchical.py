@@ -12,8 +12,9 @@ from durabletask.task import OrchestrationContext
 from orchestrations.account import skipped
 from orchestrations.branches import Step
 from orchestrations.frame import run_pattern
+from orchestrations.nodes import Placed
 from orchestrations.planning import as_team, make_plan, unplanned
-from orchestrations.requests import HierarchicalRequest, Placed
+from orchestrations.requests import HierarchicalRequest
 from orchestrations.run import Answer, NodeCall, Run
 from orchestrations.steps import call_node, call_nodes
 from orchestrations.teamwork import Reviewed, conclude, read_review, required, review_request, stages, still_possible

@@ -10,7 +10,8 @@ from pydantic import JsonValue, ValidationError
 
 from orchestrations.account import run_result
 from orchestrations.branches import Step
-from orchestrations.requests import AgentNode, HierarchicalRequest, Node
+from orchestrations.nodes import AgentNode
+from orchestrations.requests import HierarchicalRequest, Node
 from orchestrations.run import Answer, NodeCall, Run
 from orchestrations.steps import call_node
 from shared.budget import Allowance, set_aside, upper_bound

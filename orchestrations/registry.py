@@ -20,6 +20,7 @@ from orchestrations.consensus import consensus
 from orchestrations.event_driven import event_driven
 from orchestrations.handoff import handoff
 from orchestrations.hierarchical import hierarchical
+from orchestrations.nodes import PatternRequest
 from orchestrations.parallel import parallel
 from orchestrations.requests import (
     ConsensusRequest,
@@ -27,7 +28,6 @@ from orchestrations.requests import (
     HandoffRequest,
     HierarchicalRequest,
     ParallelRequest,
-    PatternRequest,
     ReviewLoopRequest,
     SequentialRequest,
 )

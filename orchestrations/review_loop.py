@@ -11,7 +11,8 @@ from durabletask.task import OrchestrationContext
 from orchestrations.account import answered, first_failure, run_result
 from orchestrations.branches import Step
 from orchestrations.frame import run_pattern
-from orchestrations.requests import Node, ReviewLoopRequest, again, name_of
+from orchestrations.nodes import again, name_of
+from orchestrations.requests import Node, ReviewLoopRequest
 from orchestrations.reviews import after_review, nothing_changed, read_review
 from orchestrations.run import Answer, NodeCall, Run
 from orchestrations.steps import call_node

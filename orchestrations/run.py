@@ -7,7 +7,7 @@ from typing import Any
 
 from durabletask.task import OrchestrationContext
 
-from orchestrations.requests import AgentNode, Node, PatternRequest, path_of
+from orchestrations.nodes import AgentNode, AnyNode, PatternRequest, path_of
 from shared.budget import NO_LIMIT, Allowance
 from shared.contracts import AgentAccount, AgentCard, AgentInput, AgentResult, EarlierOutput
 from shared.status import StepStatus
@@ -53,7 +53,7 @@ class NodeCall:
     """
 
     name: str
-    node: Node
+    node: AnyNode
     given: AgentInput
 
     def input(self) -> AgentInput:

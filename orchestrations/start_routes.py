@@ -9,8 +9,8 @@ import azure.functions as func
 
 from orchestrations.content import CreateContent, content_request
 from orchestrations.durable import DurableOrchestrations
+from orchestrations.nodes import PatternRequest
 from orchestrations.registry import PATTERNS, pattern
-from orchestrations.requests import PatternRequest
 from orchestrations.starter import start_run
 from shared import names
 from shared.contracts import AgentCard

@@ -14,7 +14,7 @@ from pydantic import JsonValue
 
 from orchestrations.account import planned_agents
 from orchestrations.door import check_request, roster
-from orchestrations.requests import PatternRequest
+from orchestrations.nodes import PatternRequest
 from shared import names
 from shared.contracts import AgentCard, ErrorInfo, RunResult
 from shared.errors import Conflict, InvalidRequest

@@ -14,7 +14,7 @@ from durabletask.task import OrchestrationContext
 from orchestrations.branches import Step
 from orchestrations.calls import RunUpdate
 from orchestrations.fan_out import ACTIVITY_RETRY, FanOut
-from orchestrations.requests import PatternRequest
+from orchestrations.nodes import PatternRequest
 from orchestrations.run import Answer, NodeCall, Run
 from shared import names
 from shared.contracts import RunResult

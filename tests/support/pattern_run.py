@@ -8,8 +8,8 @@ from datetime import timedelta
 from typing import Any
 
 from orchestrations.calls import Begun, Dispatch, Dispatched, QueuedStep, Rejection, RunUpdate
+from orchestrations.nodes import PatternRequest
 from orchestrations.registry import PATTERNS
-from orchestrations.requests import PatternRequest
 from shared.contracts import AgentCard, AgentInput, AgentResult, ErrorInfo, RunResult
 from tests.support.documents import a_card, a_result
 from tests.support.fake_orchestration import FakeOrchestration

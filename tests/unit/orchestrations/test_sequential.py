@@ -7,7 +7,8 @@ import pytest
 from pydantic import ValidationError
 
 from orchestrations.calls import RunUpdate
-from orchestrations.requests import MAX_WIDTH, SequentialRequest
+from orchestrations.nodes import MAX_WIDTH
+from orchestrations.requests import SequentialRequest
 from orchestrations.sequential import sequential
 from shared.contracts import OUTCOMES, AgentResult, ErrorInfo, Outcome, RunResult, Usage
 from shared.status import RunStatus, StepStatus
