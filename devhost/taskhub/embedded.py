@@ -20,6 +20,7 @@ from devhost.taskhub.hub import WorkItemExecutor
 from devhost.taskhub.operations.listing import ListingService
 from devhost.taskhub.operations.page_tokens import PageTokens, kept_secret
 from devhost.taskhub.operations.service import OperationsService
+from devhost.taskhub.versioning import Versioning
 
 FILE_NAME: Final = "hub.sqlite"
 
@@ -36,6 +37,7 @@ class EmbeddedTaskHub:
         drain_within: timedelta = timedelta(seconds=30),
         ids: Ids | None = None,
         crash_points: CrashPoints | None = None,
+        versioning: Versioning | None = None,
     ) -> None:
         """`drain_within` bounds how long `stop` waits for running work items before it cancels them."""
         self._path = directory / FILE_NAME
@@ -44,6 +46,7 @@ class EmbeddedTaskHub:
         self._drain_within = drain_within
         self._ids = ids
         self._crash_points = crash_points
+        self._versioning = versioning
         self._engine: Engine | None = None
         self._endpoint: Endpoint | None = None
 
@@ -64,7 +67,12 @@ class EmbeddedTaskHub:
     async def start(self, executor: WorkItemExecutor) -> None:
         """Open the file, serve `address`, take up what had not ended. Raises `StartError`."""
         self._engine = engine = Engine(
-            self._path, self._clock, self._concurrency, ids=self._ids, crash_points=self._crash_points
+            self._path,
+            self._clock,
+            self._concurrency,
+            ids=self._ids,
+            crash_points=self._crash_points,
+            versioning=self._versioning,
         )
         context = engine.context
         tokens = PageTokens(kept_secret(context.commits.connection, context.ids.new))

@@ -5,9 +5,12 @@ Source: "Orchestration versioning in Durable Functions" of the Azure documentati
 """
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
+
+from durabletask.internal import orchestrator_service_pb2 as pb
 
 # What .NET's `System.Version` reads: two to four whole numbers, spaces around each allowed.
 _DOTTED: Final = re.compile(r"\s*\+?[0-9]+\s*(?:\.\s*\+?[0-9]+\s*){1,3}", re.ASCII)
@@ -77,3 +80,27 @@ def _numbers(version: str) -> tuple[int, ...] | None:
     parts = tuple(int(part) for part in version.split("."))
     # Tuples of different lengths compare as wanted: (1, 0) is before (1, 0, 0).
     return parts if max(parts) <= _LARGEST_PART else None
+
+
+def answer_to_mismatch(
+    versioning: Versioning, why: str, taken_in: Iterable[pb.HistoryEvent]
+) -> pb.OrchestratorResponse | None:
+    """What becomes of an orchestration whose turn must not run, given what the turn would have taken in.
+
+    It fails, when mismatches are to fail. One that is to be terminated ends all the same. None leaves it as it is.
+    """
+    if versioning.on_mismatch is VersionFailure.FAIL:
+        failure = pb.TaskFailureDetails(errorType="VersionMismatch", errorMessage=why, isNonRetriable=True)
+        ended = pb.CompleteOrchestrationAction(
+            orchestrationStatus=pb.ORCHESTRATION_STATUS_FAILED, failureDetails=failure
+        )
+        return pb.OrchestratorResponse(actions=[pb.OrchestratorAction(id=-1, completeOrchestration=ended)])
+    for event in taken_in:
+        if event.HasField("executionTerminated"):
+            terminated = event.executionTerminated
+            ended = pb.CompleteOrchestrationAction(
+                orchestrationStatus=pb.ORCHESTRATION_STATUS_TERMINATED,
+                result=terminated.input if terminated.HasField("input") else None,
+            )
+            return pb.OrchestratorResponse(actions=[pb.OrchestratorAction(id=-1, completeOrchestration=ended)])
+    return None

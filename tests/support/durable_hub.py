@@ -16,6 +16,7 @@ from devhost.taskhub.durable_executor import DurableExecutor
 from devhost.taskhub.embedded import EmbeddedTaskHub
 from devhost.taskhub.engine.crash_points import Crashed
 from devhost.taskhub.hub_client import HubClient
+from devhost.taskhub.versioning import Versioning
 from tests.support.sdk_app import SdkApp
 
 
@@ -69,12 +70,17 @@ class DurableHub:
 
 @asynccontextmanager
 async def durable_hub(
-    app: df.DFApp, directory: Path, *, clock: Clock | None = None, crash: DieAt | None = None
+    app: df.DFApp,
+    directory: Path,
+    *,
+    clock: Clock | None = None,
+    crash: DieAt | None = None,
+    versioning: Versioning | None = None,
 ) -> AsyncIterator[DurableHub]:
     """The hub over the state in `directory`, stopped at the end unless it has died. The clock stands still."""
     sdk_app = SdkApp(app)
     clock = clock or ManualClock()
-    hub = EmbeddedTaskHub(directory, clock, crash_points=crash)
+    hub = EmbeddedTaskHub(directory, clock, crash_points=crash, versioning=versioning)
     await hub.start(DurableExecutor(sdk_app.functions, sdk_app))
     if crash is not None:
         crash.die = hub.engine.die

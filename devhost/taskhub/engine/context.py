@@ -11,6 +11,7 @@ from devhost.taskhub.engine.instances import Instances
 from devhost.taskhub.engine.journal import Journal
 from devhost.taskhub.engine.pulse import Pulse
 from devhost.taskhub.engine.timers import Timers
+from devhost.taskhub.versioning import Versioning
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,3 +27,4 @@ class Context:
     commits: Commits
     journal: Journal
     instances: Instances
+    versioning: Versioning

@@ -28,6 +28,7 @@ from devhost.taskhub.engine.timers import Timers
 from devhost.taskhub.engine.turns import Turns
 from devhost.taskhub.entities.entities import Entities
 from devhost.taskhub.hub import WorkItemExecutor
+from devhost.taskhub.versioning import Versioning
 
 _log = logging.getLogger(__name__)
 
@@ -46,11 +47,14 @@ class Engine:
         *,
         ids: Ids | None = None,
         crash_points: CrashPoints | None = None,
+        versioning: Versioning | None = None,
     ) -> None:
         """Open or create the file. Raises `StartError`."""
         limits = concurrency or Concurrency()
         self._path = path
-        self.context = context = _context(path, clock, ids or Ids(), crash_points or NoCrashPoints())
+        self.context = context = _context(
+            path, clock, ids or Ids(), crash_points or NoCrashPoints(), versioning or Versioning()
+        )
         self.lifecycle = Lifecycle(context)
         self.activities = Activities(context, limits.activities)
         self.actions = Actions(context, self.lifecycle, self.activities)
@@ -170,11 +174,11 @@ class Engine:
         self.entities.execution_ended(instance)
 
 
-def _context(path: Path, clock: Clock, ids: Ids, crash_points: CrashPoints) -> Context:
+def _context(path: Path, clock: Clock, ids: Ids, crash_points: CrashPoints, versioning: Versioning) -> Context:
     pulse, alarms = Pulse(), Alarms(clock)
     timers = Timers(clock, alarms)
     commits = Commits(open_file(path), pulse, crash_points)
     journal = Journal(commits.connection, commits.changed)
     commits.add(journal)
     instances = Instances(journal, timers.now)
-    return Context(clock, ids, crash_points, pulse, alarms, timers, commits, journal, instances)
+    return Context(clock, ids, crash_points, pulse, alarms, timers, commits, journal, instances, versioning)

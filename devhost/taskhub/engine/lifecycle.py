@@ -53,7 +53,7 @@ class Lifecycle:
             execution_id=self._context.ids.new(),
             created_at=now,
             updated_at=now,
-            version=beginning.version,
+            version=self._context.versioning.of_new(beginning.version),
             scheduled_at=beginning.scheduled_at,
             parent=beginning.parent,
             tags=beginning.tags,

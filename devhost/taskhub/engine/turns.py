@@ -20,6 +20,7 @@ from devhost.taskhub.engine.activities import RERUN_AFTER
 from devhost.taskhub.engine.context import Context
 from devhost.taskhub.engine.instance import Instance
 from devhost.taskhub.hub import Turn, WorkItemExecutor
+from devhost.taskhub.versioning import answer_to_mismatch
 
 _log = logging.getLogger(__name__)
 
@@ -43,6 +44,7 @@ class Turns:
         self._ripe: dict[Instance, None] = {}
         self._running: set[asyncio.Task[None]] = set()
         self._again = 0
+        self._turned_away: set[str] = set()
         context.instances.on_event = self.note
         context.pulse.listen(self._on_pass)
 
@@ -90,14 +92,27 @@ class Turns:
     def _begin(self, instance: Instance, executor: WorkItemExecutor) -> None:
         if not _can_run(instance):
             return
-        self._context.crash_points.reached("turn-begins")
-        instance.taken = len(instance.inbox)
         new_events = [events.orchestrator_started(self._context.timers.now())]
         new_events += [each.event for each in instance.inbox]
+        mismatch = self._context.versioning.mismatch(instance.version)
+        if mismatch is not None:
+            self._turn_away(instance, new_events, mismatch)
+            return
+        self._context.crash_points.reached("turn-begins")
+        instance.taken = len(instance.inbox)
         turn = Turn(instance.id, instance.execution_id, instance.history, new_events)
         task = asyncio.get_running_loop().create_task(self._run(instance, turn, executor))
         self._running.add(task)
         task.add_done_callback(self._ended)
+
+    def _turn_away(self, instance: Instance, new_events: Sequence[pb.HistoryEvent], why: str) -> None:
+        response = answer_to_mismatch(self._context.versioning, why, new_events)
+        if response is not None:
+            instance.taken = len(instance.inbox)
+            self._keep(instance, new_events, response)
+        elif instance.id not in self._turned_away:
+            self._turned_away.add(instance.id)
+            _log.warning("the orchestration '%s' waits until a host may run it: %s", instance.id, why)
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._running.discard(task)
