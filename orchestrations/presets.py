@@ -20,6 +20,28 @@ SUPPORT: Mapping[str, Any] = MappingProxyType(
 )
 """A support desk: a router, and a specialist each for billing and for what does not work."""
 
+EDITORIAL: Mapping[str, Any] = MappingProxyType(
+    {
+        "workers": [
+            {
+                "pattern": "hierarchical",
+                "name": "research",
+                "manager": "research-manager",
+                "workers": ["scraper", "paper-analyst"],
+            },
+            {
+                "pattern": "hierarchical",
+                "name": "content",
+                "manager": "content-manager",
+                "workers": ["writer", "editor"],
+                "needs": {"editor": ["writer"]},
+            },
+        ],
+        "needs": {"content": ["research"]},
+    }
+)
+"""An editorial office: a research manager's dossier, from which a content manager has an article made."""
+
 
 def filled_in(given: Any, presets: Mapping[str, Mapping[str, Any]]) -> Any:
     """`given` with what its preset says; a preset that is unknown is left for the field itself to refuse."""

@@ -15,7 +15,7 @@ from pydantic import Discriminator, Field, Tag, ValidationInfo, field_validator,
 from orchestrations.event_terms import EventTerms
 from orchestrations.nodes import MAX_WIDTH, AgentNode, NodeName, PatternRequest, Placed, check_turns, in_order, name_of
 from orchestrations.passes import PassRules
-from orchestrations.presets import MODERATION, SUPPORT, filled_in
+from orchestrations.presets import EDITORIAL, MODERATION, SUPPORT, filled_in
 from orchestrations.requirements import AtLeast, First, Requirement
 from orchestrations.team_terms import MAX_TEAM, TeamTerms, check_team
 from orchestrations.voting_rules import MAX_VOTERS, AskJudge, NoDecision, TieRule, Vote, VoteTerms
@@ -217,10 +217,17 @@ class HierarchicalRequest(TeamTerms, PatternRequest):
     Give the `workers`, or a `planner` that chooses them among `agents` (all there are, if left out) within `limits`.
     `needs` says which workers wait for which: `{"editor": ["writer"]}`. A manager may send parts back `rework` times.
     `require` counts the workers whose part is made and accepted. Without a `manager` nothing is reviewed or merged.
+    `preset` fills in what is left out; "editorial" has a research manager and a content manager with their teams.
     """
 
     pattern: Literal["hierarchical"] = "hierarchical"
+    preset: Literal["editorial"] | None = None
     workers: Annotated[tuple["Node", ...], Field(max_length=MAX_TEAM)] = ()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _fill_in(cls, given: Any) -> Any:
+        return filled_in(given, {"editorial": EDITORIAL})
 
     def members(self) -> tuple["Placed", ...]:
         """The workers."""

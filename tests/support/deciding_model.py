@@ -17,6 +17,14 @@ _KNOWN_BY = {
     "support-technical": "the technical specialist",
     "reviewer": "demanding and fair reviewer",
     "writer": "a writer of clear",
+    "editor": "the editor who has the last word",
+    "planner": "You plan the work of a team",
+    "research-manager": "You manage a small research group",
+    "content-manager": "You run the desk of a magazine",
+    "scraper": "You pull facts out of web pages",
+    "paper-analyst": "You read scientific papers",
+    "analyst": "You are a data analyst",
+    "notifier": "You write the notifications",
 }
 
 

@@ -1,0 +1,188 @@
+"""Teams under managers, and agents that react to events, on the whole system: HTTP in, the topic, agents, a record."""
+
+import json
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+import pytest_asyncio
+
+from tests.support.chat_model import chat_model
+from tests.support.deciding_model import DecidingModel
+from tests.support.muster_host import MusterHost, muster_host
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+TEAM = {"preset": "editorial", "request": {"topic": "Tides", "pages": ["The moon pulls."]}}
+DATA = {"event": "DataReceived", "request": {"rows": [3, 1, 2]}}
+ANALYSIS = {"summary": "Three rows.", "findings": [], "anomalies": [], "confidence": "low"}
+NOTICE = {"title": "Data came", "body": "Three rows came.", "urgency": "know", "reason": "Nothing to do."}
+EXTRACT: dict[str, Any] = {"facts": [], "missing": "more pages"}
+PAPERS: dict[str, Any] = {"papers": [], "agreement": "None.", "open_questions": "Which?"}
+
+
+def review(merged: str, **rework: str) -> dict[str, Any]:
+    return {"rework": [{"part": part, "comment": said} for part, said in rework.items()], "merged": merged}
+
+
+OFFICE: dict[str, Any] = {
+    "scraper": EXTRACT,
+    "paper_analyst": PAPERS,
+    "research_manager": review("The dossier."),
+    "writer": "A draft.",
+    "editor": "An edited draft.",
+    "content_manager": review("The article."),
+}
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def model() -> AsyncIterator[DecidingModel]:
+    deciding = DecidingModel()
+    async with chat_model(deciding):
+        yield deciding
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def host(tmp_path_factory: pytest.TempPathFactory, model: DecidingModel) -> AsyncIterator[MusterHost]:
+    async with muster_host(tmp_path_factory.mktemp("teams"), model_url=model.url) as running:
+        yield running
+
+
+async def ran(host: MusterHost, pattern: str, body: Any) -> dict[str, Any]:
+    status, answer, _ = await host.post(f"/api/workflows/{pattern}", json.dumps(body).encode())
+    assert status == 202, answer
+    return await host.finished(str(answer["task_id"]))
+
+
+def outcomes(task: dict[str, Any]) -> dict[str, str]:
+    return {line["step_id"]: line["outcome"] for line in task["account"]}
+
+
+# -- hierarchical -----------------------------------------------------------------------------------------------
+
+
+async def test_an_editorial_office_makes_a_dossier_and_an_article_of_it(host: MusterHost, model: DecidingModel) -> None:
+    model.begin(**OFFICE)
+    task = await ran(host, "hierarchical", TEAM)
+    assert (task["status"], task["result"], task["error"]) == ("completed", "The article.", None)
+    assert outcomes(task) == dict.fromkeys(
+        [
+            "research.scraper",
+            "research.paper-analyst",
+            "research.manager_1",
+            "content.writer",
+            "content.editor",
+            "content.manager_1",
+        ],
+        "answered",
+    )
+    assert set(model.calls.values()) == {1}
+    told = next(
+        each["messages"][-1]["content"]
+        for each in model.requests
+        if "a writer of clear" in each["messages"][0]["content"]
+    )
+    assert "The dossier." in told
+
+
+async def test_a_part_that_a_manager_sends_back_is_made_again(host: MusterHost, model: DecidingModel) -> None:
+    model.begin(**{**OFFICE, "content_manager": [review("Too early.", writer="Too dry."), review("The article.")]})
+    task = await ran(host, "hierarchical", TEAM)
+    assert (task["status"], task["result"]) == ("completed", "The article.")
+    assert {step["step_id"]: step["status"] for step in task["steps"]}["content.writer_2"] == "succeeded"
+    assert (model.calls["writer"], model.calls["content-manager"]) == (2, 2)
+
+
+async def test_a_planner_mends_a_plan_that_was_refused(host: MusterHost, model: DecidingModel) -> None:
+    task_of: dict[str, Any] = {"agent": "writer", "instruction": "Write.", "manager": None, "needs": []}
+    cyclic = {"tasks": [{**task_of, "id": "a", "needs": ["b"]}, {**task_of, "id": "b", "needs": ["a"]}]}
+    good = {"tasks": [{**task_of, "id": "draft"}]}
+    model.begin(planner=[cyclic, good], writer="Written.")
+    task = await ran(host, "hierarchical", {"planner": "planner", "agents": ["writer", "editor"], "request": "Tides."})
+    assert (task["status"], task["result"]) == ("completed", "Written.")
+    assert outcomes(task) == {"planner_1": "answered", "planner_2": "answered", "draft": "answered"}
+    refusal = model.requests[1]["messages"][-1]["content"]
+    assert "the needs go round in a circle: a -> b -> a" in refusal
+
+
+async def test_a_planner_that_answers_rubbish_every_time_ends_the_run_with_the_reason(
+    host: MusterHost, model: DecidingModel
+) -> None:
+    model.begin(planner="This is no plan.")
+    task = await ran(host, "hierarchical", {"planner": "planner", "request": "Tides."})
+    assert (task["status"], task["error"]["type"]) == ("failed", "PlanRefused")
+    assert model.calls["planner"] == 6, "three plans, each sent back once by the agent itself"
+    assert outcomes(task) == {"planner_1": "failed", "planner_2": "failed", "planner_3": "failed"}
+
+
+# -- event-driven -----------------------------------------------------------------------------------------------
+
+
+async def test_data_reaches_analyst_notifier_and_archiver_and_the_analysis_the_notifier(
+    host: MusterHost, model: DecidingModel
+) -> None:
+    model.begin(analyst=ANALYSIS, notifier=NOTICE)
+    task = await ran(host, "event-driven", DATA)
+    assert (task["status"], task["error"]) == ("completed", None)
+    record = task["result"]
+    events = {each["id"]: each for each in record["events"]}
+    reacted = {(each["agent"], events[each["event"]]["type"]) for each in record["reactions"]}
+    assert reacted == {
+        ("analyst", "DataReceived"),
+        ("archiver", "DataReceived"),
+        ("notifier", "DataReceived"),
+        ("notifier", "AnalysisCompleted"),
+    }
+    analysis = next(each for each in record["events"] if each["type"] == "AnalysisCompleted")
+    assert (analysis["caused_by"], analysis["published_by"], analysis["hop"]) == ("e1", "e1.analyst", 1)
+    assert sorted(each["type"] for each in record["events"]).count("NotificationReady") == 2
+    assert record["cut"] == []
+    assert dict(model.calls) == {"analyst": 1, "notifier": 2}
+    assert set(outcomes(task).values()) == {"answered"}
+    assert len(task["steps"]) == 4
+
+
+async def test_an_agent_that_fails_does_not_hold_up_the_others(host: MusterHost, model: DecidingModel) -> None:
+    model.begin(analyst="no JSON", notifier=NOTICE)
+    task = await ran(host, "event-driven", DATA)
+    assert task["status"] == "partial"
+    assert outcomes(task) == {"e1.analyst": "failed", "e1.archiver": "answered", "e1.notifier": "answered"}
+
+
+async def test_large_data_reaches_the_agents_whole(host: MusterHost, model: DecidingModel) -> None:
+    model.begin(analyst=ANALYSIS, notifier=NOTICE)
+    task = await ran(host, "event-driven", {**DATA, "request": {"rows": "x" * 60_000}})
+    assert task["status"] == "completed"
+    archived = next(each["output"] for each in task["result"]["reactions"] if each["agent"] == "archiver")
+    assert archived["bytes"] > 60_000
+
+
+async def test_a_reaction_nested_in_a_sequence_gets_what_came_before(host: MusterHost, model: DecidingModel) -> None:
+    model.begin(analyst=ANALYSIS, notifier=NOTICE, writer="A draft.")
+    nested = {"pattern": "event-driven", "event": "AnalysisCompleted"}
+    task = await ran(host, "sequential", {"request": "Tides.", "agents": ["writer", nested]})
+    assert task["status"] == "completed"
+    assert outcomes(task) == {"writer": "answered", "event-driven.e1.notifier": "answered"}
+    assert "A draft." in model.requests[-1]["messages"][-1]["content"]
+
+
+@pytest.mark.parametrize(
+    ("pattern", "body", "field"),
+    [
+        ("event-driven", {"event": "Ghost", "request": 1}, "event"),
+        ("event-driven", {"event": "DataReceived"}, "request"),
+        ("event-driven", {"event": "DataReceived", "request": 1, "limits": {"max_hops": 99}}, "limits.max_hops"),
+        ("event-driven", {"request": 1}, "event"),
+        ("hierarchical", {"request": "x", "workers": ["ghost"]}, "workers.0"),
+        ("hierarchical", {"request": "x", "workers": ["writer"], "manager": "editor"}, "manager"),
+        ("hierarchical", {"request": "x", "workers": ["writer"], "manager": "ghost"}, "manager"),
+        ("hierarchical", {"request": "x", "planner": "ghost"}, "planner"),
+        ("hierarchical", {"request": "x", "planner": "planner", "agents": ["ghost"]}, "agents"),
+        ("hierarchical", {"preset": "ghost", "request": "x"}, "preset"),
+    ],
+)
+async def test_a_bad_request_is_a_problem_that_names_the_field(
+    host: MusterHost, pattern: str, body: Any, field: str
+) -> None:
+    status, problem, _ = await host.post(f"/api/workflows/{pattern}", json.dumps(body).encode())
+    assert (status, problem.get("field")) == (400, field), problem
