@@ -14,6 +14,7 @@ from orchestrations.activities import orchestration_activities
 from orchestrations.http_api import run_routes
 from orchestrations.orchestrators import orchestrator_functions
 from orchestrations.runs_api import runs_routes
+from orchestrations.start_queue import start_queue_functions
 from orchestrations.start_routes import start_routes
 from shared.resources import Resources
 from shared.settings import load_settings
@@ -31,6 +32,7 @@ for blueprint in (
     orchestrator_functions(),
     orchestration_activities(CATALOG.cards, resources),
     start_routes(CATALOG.cards, resources),
+    start_queue_functions(CATALOG.cards, resources),
     run_routes(resources),
     runs_routes(resources),
 ):

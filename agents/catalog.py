@@ -8,6 +8,8 @@ from types import MappingProxyType
 
 from pydantic import ValidationError
 
+from agents.academic import ACADEMIC
+from agents.aggregator import AGGREGATOR
 from agents.analyst import ANALYST
 from agents.archiver import ARCHIVER
 from agents.content_manager import CONTENT_MANAGER
@@ -16,6 +18,7 @@ from agents.judge import JUDGE
 from agents.moderator_context import MODERATOR_CONTEXT
 from agents.moderator_harm import MODERATOR_HARM
 from agents.moderator_policy import MODERATOR_POLICY
+from agents.news import NEWS
 from agents.notifier import NOTIFIER
 from agents.paper_analyst import PAPER_ANALYST
 from agents.planner import PLANNER
@@ -25,9 +28,11 @@ from agents.research_manager import RESEARCH_MANAGER
 from agents.reviewer import REVIEWER
 from agents.router import ROUTER
 from agents.scraper import SCRAPER
+from agents.social import SOCIAL
 from agents.spec import AgentSpec
 from agents.support_billing import SUPPORT_BILLING
 from agents.support_technical import SUPPORT_TECHNICAL
+from agents.web import WEB
 from agents.writer import WRITER
 from shared.contracts import AgentCard
 from shared.errors import ConfigurationError, NotFound
@@ -75,8 +80,8 @@ def _card(spec: AgentSpec) -> AgentCard:
 _CONTENT = (RESEARCH, WRITER, EDITOR, PUBLISHER)
 _MODERATION = (MODERATOR_POLICY, MODERATOR_CONTEXT, MODERATOR_HARM, JUDGE)
 _SUPPORT = (ROUTER, SUPPORT_BILLING, SUPPORT_TECHNICAL)
-
+_RESEARCH = (WEB, ACADEMIC, NEWS, SOCIAL, AGGREGATOR)
 _TEAMS = (PLANNER, RESEARCH_MANAGER, SCRAPER, PAPER_ANALYST, CONTENT_MANAGER)
 _REACTING = (ANALYST, NOTIFIER, ARCHIVER)
 
-CATALOG = Catalog([*_CONTENT, REVIEWER, *_MODERATION, *_SUPPORT, *_TEAMS, *_REACTING])
+CATALOG = Catalog([*_CONTENT, REVIEWER, *_MODERATION, *_SUPPORT, *_TEAMS, *_REACTING, *_RESEARCH])

@@ -40,8 +40,8 @@ _FIRST_RULE = "$Default"
 
 
 def service_bus_topology(catalog: Catalog) -> dict[str, Any]:
-    """The queues of the agents in `catalog`, and the topic with the subscriptions of those that react; by name."""
-    queues = sorted(card.queue for card in catalog.cards.values() if card.queue is not None)
+    """The queues of the agents in `catalog` and the start queue, and the topic with its subscriptions; by name."""
+    queues = sorted([names.START_QUEUE, *(card.queue for card in catalog.cards.values() if card.queue is not None)])
     reacting = sorted((card for card in catalog.cards.values() if card.subscribes), key=lambda card: card.name)
     subscriptions = [_subscription(card.name, [_rule_of(each.type) for each in card.subscribes]) for card in reacting]
     subscriptions.append(_subscription(names.OUTSIDE_EVENTS, [_outside_rule()]))

@@ -11,6 +11,7 @@ from orchestrations.content import CreateContent, content_request
 from orchestrations.durable import DurableOrchestrations
 from orchestrations.nodes import PatternRequest
 from orchestrations.registry import PATTERNS, pattern
+from orchestrations.research import RESEARCHERS, ResearchParallel, research_request
 from orchestrations.starter import start_run
 from shared import names
 from shared.contracts import AgentCard
@@ -20,7 +21,7 @@ from shared.state.documents import RunDocument
 
 
 def start_routes(agents: Mapping[str, AgentCard], resources: Resources) -> df.Blueprint:
-    """A blueprint with `POST workflows/{pattern}`, `GET workflows` and `POST create-content`."""
+    """A blueprint with `POST workflows/{pattern}`, `GET workflows`, and the ready-made workflows."""
     blueprint = df.Blueprint()
 
     async def start(
@@ -60,6 +61,16 @@ def start_routes(agents: Mapping[str, AgentCard], resources: Resources) -> df.Bl
         run, location = await start(req, client, request, names.CONTENT_PIPELINE)
         message = f"The content pipeline has started. Watch it at {location}."
         return _started(run, location, message, steps=_steps(run))
+
+    @blueprint.function_name("research_parallel")
+    @blueprint.route("research-parallel", methods=["POST"])
+    @blueprint.durable_client_input(client_name="client")
+    @answers_problems
+    async def research_parallel(req: func.HttpRequest, client: df.DurableFunctionsClient) -> func.HttpResponse:
+        request = research_request(read_body(req, ResearchParallel))
+        run, location = await start(req, client, request, names.PARALLEL_RESEARCH)
+        message = f"The research has started. Watch it at {location}."
+        return _started(run, location, message, agents_dispatched=list(RESEARCHERS))
 
     return blueprint
 

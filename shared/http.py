@@ -6,6 +6,7 @@ exception is logged in full and answered with a bare 500.
 
 import json
 import logging
+import re
 from collections.abc import Awaitable, Callable, Mapping
 from functools import wraps
 from typing import Any
@@ -23,6 +24,8 @@ POLL_AFTER_SECONDS = "1"
 _FIELDS_NAMED = 10
 # The function key, and the name of its key, may be in the query.
 _PLATFORM_PARAMETERS = ("code", "clientId")
+# A check over several fields says itself which one is to blame.
+_NAMED = re.compile(r"Value error, ([a-z_]+(?:\.[a-z0-9_]+)*): (.*)", re.DOTALL)
 
 log = logging.getLogger("muster.http")
 
@@ -118,7 +121,8 @@ def _invalid(error: ValidationError) -> Problem:
     if first["type"] == "json_invalid":
         return Problem(400, "malformed-json", "Malformed JSON", f"the body is not JSON: {first['msg']}")
     field = _field(first)
-    detail = f"{field}: {first['msg']}" if field else first["msg"]
+    message = first["msg"] if not (named := _NAMED.match(first["msg"])) else named[2]
+    detail = f"{field}: {message}" if field else message
     extra: dict[str, Any] = {"field": field} if field else {}
     if others:
         extra["other_fields"] = [_field(other) for other in others[:_FIELDS_NAMED]]
@@ -127,7 +131,9 @@ def _invalid(error: ValidationError) -> Problem:
 
 def _field(error: ErrorDetails) -> str:
     """The dotted path of the field; cut, because who sends it may have made it up."""
-    return ".".join(str(part) for part in error["loc"])[:200]
+    parts = [str(part) for part in error["loc"]]
+    named = _NAMED.match(error["msg"])
+    return ".".join([*parts, named[1]] if named else parts)[:200]
 
 
 def _jsonable(value: object) -> Any:

@@ -8,6 +8,8 @@ from typing import Any
 
 from aiohttp import web
 
+from devhost.offline_model.json_schema import minimal_instance
+
 
 class ChatModel:
     """Answers every request alike, unless `say` says otherwise. While `open` is clear, requests wait, as they would for
@@ -32,7 +34,9 @@ class ChatModel:
         return web.json_response({**body, "choices": [choice], "usage": usage})
 
     def say(self, asked: dict[str, Any]) -> str:
-        """The text of the answer to one request."""
+        """The text of the answer to one request; the least that fits where a schema is asked for."""
+        if wanted := asked.get("response_format"):
+            return json.dumps(minimal_instance(wanted["json_schema"]["schema"], "Title"))
         return f"# Title\n\nAnswer {len(self.requests)}: {asked['messages'][-1]['content'][:40]}"
 
 
