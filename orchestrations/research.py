@@ -4,7 +4,8 @@ from typing import Annotated
 
 from pydantic import StringConstraints
 
-from orchestrations.requests import AtLeast, ParallelRequest
+from orchestrations.requests import ParallelRequest
+from orchestrations.requirements import AtLeast
 from shared.contracts import Contract
 
 RESEARCHERS = ("web", "academic", "news", "social")

@@ -68,7 +68,7 @@ def test_a_steps_time_covers_every_attempt_the_waits_between_and_a_wait_in_the_q
 def test_the_topology_has_a_queue_for_each_agent_on_the_bus_in_order_of_name() -> None:
     catalog = Catalog([an_agent(name="zeta"), an_agent(name="alpha"), an_agent(name="direct", transport="activity")])
     topology = service_bus_topology(catalog)
-    assert [queue["name"] for queue in topology["queues"]] == ["alpha-tasks", "zeta-tasks"]
+    assert [queue["name"] for queue in topology["queues"]] == ["alpha-tasks", "workflow-starts", "zeta-tasks"]
 
 
 def on(*types: str) -> tuple[EventSubscription, ...]:
