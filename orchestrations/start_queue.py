@@ -15,8 +15,9 @@ import azure.functions as func
 from pydantic import TypeAdapter, ValidationError
 
 from orchestrations.durable import DurableOrchestrations
+from orchestrations.nodes import PatternRequest
 from orchestrations.registry import PATTERNS
-from orchestrations.requests import AnyRequest, PatternRequest
+from orchestrations.requests import AnyRequest
 from orchestrations.starter import Orchestrations, start_run
 from shared import names
 from shared.contracts import AgentCard
