@@ -13,9 +13,11 @@ from agents.subscriptions import EventConsumer, subscription_functions
 from orchestrations.activities import orchestration_activities
 from orchestrations.http_api import run_routes
 from orchestrations.orchestrators import orchestrator_functions
+from orchestrations.result_routes import result_routes
 from orchestrations.runs_api import runs_routes
 from orchestrations.start_queue import start_queue_functions
 from orchestrations.start_routes import start_routes
+from shared.artifacts.payloads import ArtifactPayloads
 from shared.resources import Resources
 from shared.settings import load_settings
 
@@ -24,6 +26,7 @@ runner = AgentRunner(CATALOG, resources)
 consumer = QueueConsumer(runner, resources)
 
 app = df.DFApp(http_auth_level=func.AuthLevel.FUNCTION)
+app.configure_large_payloads(payload_store=ArtifactPayloads(resources.artifacts))
 for blueprint in (
     queue_functions(CATALOG, consumer),
     subscription_functions(CATALOG, EventConsumer(consumer)),
@@ -35,5 +38,6 @@ for blueprint in (
     start_queue_functions(CATALOG.cards, resources),
     run_routes(resources),
     runs_routes(resources),
+    result_routes(resources),
 ):
     app.register_functions(blueprint)

@@ -6,7 +6,7 @@ record, so that a message delivered twice is paid for once.
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -14,10 +14,10 @@ from pydantic import JsonValue, ValidationError
 
 from agents.catalog import Catalog
 from agents.context import AgentContext
-from agents.output import checked_output
+from agents.output import by_reference, checked_output, with_content
 from agents.spec import AgentSpec
-from shared.contracts import AgentInput, AgentResult, AgentTask, ErrorInfo, EventDraft, Usage
-from shared.errors import AgentTimedOut, InvalidMessage, RetryableError
+from shared.contracts import AgentInput, AgentResult, AgentTask, ArtifactRef, ErrorInfo, EventDraft, Usage
+from shared.errors import AgentTimedOut, InvalidMessage, RetryableError, TerminalError
 from shared.resources import Resources
 from shared.retry import next_delay
 from shared.state.decisions import Busy, Claimed, ClaimRequest, Finished, Foreign, NotWanted
@@ -128,8 +128,13 @@ class AgentRunner:
             publishes=spec.publishes,
         )
         try:
-            output = await self._within_deadline(task, spec, context)
+            made = await self._within_deadline(task, spec, context)
         except Exception as error:
+            return await self._failed(task, spec, step, context.usage, error)
+        try:
+            # Outside the agent's own time, and patiently: what was made is paid for.
+            output = await self._patiently(step, lambda: by_reference(made, self._resources.artifacts, task.task_id))
+        except TerminalError as error:
             return await self._failed(task, spec, step, context.usage, error)
         return await self._record(
             step, StepStatus.SUCCEEDED, context.usage, output=output, events=context.events, now=clock.now()
@@ -149,13 +154,15 @@ class AgentRunner:
             raise AgentTimedOut(f"{spec.name} took longer than {left.total_seconds():g} s") from None
 
     async def _input(self, task: AgentTask) -> AgentInput:
-        if isinstance(task.input, AgentInput):
-            return task.input
-        content = await self._resources.artifacts.get(task.input.address)
-        try:
-            return AgentInput.model_validate_json(content)
-        except ValidationError as error:
-            raise InvalidMessage(f"the artifact {task.input.address} is no agent input: {error}") from None
+        artifacts, given = self._resources.artifacts, task.input
+        if isinstance(given, ArtifactRef):
+            address = given.address
+            try:
+                given = AgentInput.model_validate_json(await artifacts.get(address))
+            except ValidationError as error:
+                raise InvalidMessage(f"the artifact {address} is no agent input: {error}") from None
+        earlier = [await with_content(each, artifacts) for each in given.earlier]
+        return given.model_copy(update={"earlier": tuple(earlier)})
 
     async def _failed(
         self, task: AgentTask, spec: AgentSpec, step: StepDocument, usage: Usage, error: Exception
@@ -198,20 +205,22 @@ class AgentRunner:
                 "completed_at": now,
             }
         )
-        await self._write(step, result, now)
+        store = self._resources.store
+        await self._patiently(
+            step,
+            lambda: store.record_step(step.task_id, step.step_id, owner=step.owner, result=result, now=now),
+        )
         return Answered(result)
 
-    async def _write(self, step: StepDocument, result: AgentResult, now: datetime) -> None:
-        store = self._resources.store
+    async def _patiently[T](self, step: StepDocument, write: Callable[[], Awaitable[T]]) -> T:
+        """What `write` returns, tried again while its store does not answer, up to `record_waits`."""
         for wait in self._record_waits:
             try:
-                await store.record_step(step.task_id, step.step_id, owner=step.owner, result=result, now=now)
+                return await write()
             except RetryableError as error:
                 log.warning("the result of %s is not recorded yet: %s", _label(step), error)
                 await asyncio.sleep(wait.total_seconds())
-            else:
-                return
-        await store.record_step(step.task_id, step.step_id, owner=step.owner, result=result, now=now)
+        return await write()
 
 
 class _DeadlinePassed(Exception):

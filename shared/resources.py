@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Self
 
-from shared.artifacts.files import FileArtifacts
+from shared.artifacts.choice import artifact_store
 from shared.artifacts.store import ArtifactStore
 from shared.clock import Clock, SystemClock
 from shared.llm.endpoint import resolve_endpoint, resolve_fallback
@@ -32,7 +32,7 @@ class Resources:
     def from_settings(cls, settings: Settings) -> Self:
         """The resources that `settings` name; nothing is opened or reached yet. Raises `ConfigurationError`."""
         clock = SystemClock()
-        artifacts = FileArtifacts(settings.data_dir / "artifacts")
+        artifacts = artifact_store(settings)
         return cls(
             settings=settings,
             store=state_store(settings, artifacts),

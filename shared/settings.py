@@ -73,6 +73,18 @@ class Settings(BaseModel):
         alias="MUSTER_DATA_DIR",
         description="Where the embedded state store and artifacts lie, relative to the folder the host runs in.",
     )
+    artifacts_url: _Text = Field(
+        default="",
+        alias="MUSTER_ARTIFACTS_URL",
+        description="The URL of the blob container for artifacts, reached with the app's Entra ID identity and no"
+        " secret. Empty: files in the data folder.",
+    )
+    artifacts_connection: _Text = Field(
+        default="",
+        alias="MUSTER_ARTIFACTS_CONNECTION",
+        description="A storage connection string instead, for an emulator; the container is called artifacts.",
+        repr=False,
+    )
     model_base_url: _Text = Field(
         default="",
         alias="MUSTER_MODEL_BASE_URL",

@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 
 from agents.context import AgentContext
-from agents.output import MAX_OUTPUT_BYTES
 from agents.runner import Answered, Held, RunOutcome, TryAgain, Unwanted, describe
 from agents.spec import AgentSpec
 from shared.contracts import AgentInput, AgentResult, AgentTask, Usage
@@ -269,7 +268,7 @@ async def test_any_other_error_is_the_end_and_keeps_what_was_used(world: World, 
         float("nan"),
         "half a pair \ud800",
         {"deep": ["\udfff"]},
-        "x" * (MAX_OUTPUT_BYTES + 1),
+        {"$artifact": {"address": "run-2/sha256:" + "0" * 64}},
     ],
     ids=lambda output: repr(output)[:20],
 )
