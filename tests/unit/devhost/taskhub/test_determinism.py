@@ -344,6 +344,33 @@ async def test_what_it_asked_for_wrongly_is_not_done_but_its_locks_are_given_bac
     assert actions[0].sendEntityMessage.entityUnlockSent.targetInstanceId.value == "@counter@a"
 
 
+async def test_a_sticky_orchestrator_found_out_in_a_critical_section_gives_its_locks_back() -> None:
+    lots: Iterator[str] = iter(("heads", "tails"))
+
+    def toss(ctx: task.OrchestrationContext) -> Steps:
+        with (yield ctx.lock_entities([COUNTER])):
+            yield ctx.call_activity(next(lots))
+
+    driver, executor = TurnDriver("order"), Changing(toss).executor(StickyTurns(check_every=1))
+    await driver.run(executor)
+    driver.deliver(driver.outstanding[0])
+    unlock, end = (await driver.run(executor)).actions
+    assert unlock.sendEntityMessage.entityUnlockSent.targetInstanceId.value == "@counter@a"
+    told(end.completeOrchestration.failureDetails)
+
+
+async def test_a_step_that_the_history_lost_is_told(turns: Turns) -> None:
+    driver, executor = TurnDriver("order"), Changing(pay_then_ship).executor(turns)
+    await driver.run(executor)
+    driver.history = [each for each in driver.history if not each.HasField("taskScheduled")]
+    driver.raise_event("wake", None)
+    await driver.run(executor)
+    assert driver.end is not None
+    assert told(driver.end.failureDetails).startswith(
+        "at step 1 its history has nothing, but it asks for call_activity('pay')."
+    )
+
+
 async def test_an_orchestration_that_was_rewound_may_ask_again_for_what_failed(turns: Turns) -> None:
     changing, driver = Changing(pay_then_ship), TurnDriver("order")
     executor = changing.executor(turns)
