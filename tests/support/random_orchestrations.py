@@ -200,11 +200,15 @@ class RandomRun(TurnDriver):
             # Names compare without regard to case.
             self.raise_event(self.random.choice(EVENTS).upper(), self.turns)
         if self.random.random() < 0.1:
-            self.inbox.insert(self.random.randint(0, len(self.inbox)), plain("executionSuspended"))
             self.paused = self.random.random() < 0.5
+            # What is held back within a turn may cancel a timer that the turn has asked for, which the SDK takes for a
+            # divergence one turn later: nothing comes after a suspension that lasts.
+            place = len(self.inbox) if self.paused else self.random.randint(0, len(self.inbox))
+            self.inbox.insert(place, plain("executionSuspended"))
             if not self.paused:
                 self.inbox.append(plain("executionResumed"))
         if self.random.random() < 0.01:
+            self.paused = False
             self.inbox.append(plain("executionTerminated", input=StringValue(value='"enough"')))
 
 

@@ -17,6 +17,7 @@ from durabletask.internal import orchestrator_service_pb2 as pb
 from devhost.taskhub.determinism import ERROR_TYPE
 from devhost.taskhub.durable_executor import DurableExecutor
 from devhost.taskhub.turns import ReplayedTurns, StickyTurns, Turns
+from tests.support.random_orchestrations import plain
 from tests.support.sdk_app import SdkApp
 from tests.support.turn_driver import FAILED, TurnDriver
 
@@ -369,6 +370,23 @@ async def test_a_step_that_the_history_lost_is_told(turns: Turns) -> None:
     assert told(driver.end.failureDetails).startswith(
         "at step 1 its history has nothing, but it asks for call_activity('pay')."
     )
+
+
+async def test_a_timer_cancelled_by_what_a_suspension_held_back_does_not_spoil_the_end(turns: Turns) -> None:
+    def race(ctx: task.OrchestrationContext) -> Steps:
+        timer, raised = ctx.create_timer(HOUR), ctx.wait_for_external_event("go")
+        yield task.when_any([timer, raised])
+        timer.cancel()
+        return raised.get_result()
+
+    driver, executor = TurnDriver("order"), Changing(race).executor(turns)
+    driver.inbox.append(plain("executionSuspended"))
+    driver.raise_event("go", "at once")
+    await driver.run(executor)
+    driver.inbox = [plain("executionResumed")]
+    await driver.run(executor)
+    assert driver.end is not None
+    assert driver.end.result.value == '"at once"'
 
 
 async def test_an_orchestration_that_was_rewound_may_ask_again_for_what_failed(turns: Turns) -> None:
