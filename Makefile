@@ -9,7 +9,7 @@ STATE ?=
 export PYTHON TOPIC STATE FILE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run import-run test verify lint format types bench bench-hub lock topology clean
+.PHONY: help demo run import-run test verify lint format types bench bench-hub lock topology infra-check clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -34,6 +34,7 @@ verify: $(READY) ## format, lint, types, architecture and all tests: what CI run
 	$(PY) -m ruff format --check .
 	$(PY) -m ruff check .
 	$(PY) -m mypy
+	$(PY) -m scripts.infra_check
 	$(PYTEST)
 
 format: $(READY) ## format and fix what can be fixed
@@ -46,8 +47,11 @@ bench: $(READY) ## measure: cold import, latency, throughput, memory
 bench-hub: $(READY) ## measure the task hub beside LangGraph, DBOS and durabletask's own backend
 	@$(PY) -m bench taskhub
 
-topology: $(READY) ## write infra/servicebus.json from the agent catalog
+topology: $(READY) ## write infra/servicebus.json and the emulator's form of it from the agent catalog
 	@$(PY) -m scripts.topology
+
+infra-check: $(READY) ## check the Bicep templates: references, roles, settings, versions, names
+	@$(PY) -m scripts.infra_check
 
 lock: $(READY) ## pin requirements*.in again
 	$(PY) -m uv pip compile -q --generate-hashes --no-header --no-annotate --python-version 3.13 requirements.in -o requirements.txt
