@@ -21,7 +21,9 @@ from shared.state.charges import Charges
 
 if TYPE_CHECKING:
     from azure.cosmos.aio import ContainerProxy, CosmosClient
-    from azure.cosmos.exceptions import CosmosHttpResponseError
+    from azure.cosmos.exceptions import CosmosBatchOperationError, CosmosHttpResponseError
+
+    type _ServiceError = CosmosHttpResponseError | CosmosBatchOperationError
 
 type Item = dict[str, Any]
 type _Hook = Callable[[Mapping[str, Any], object], None]
@@ -96,7 +98,8 @@ class CosmosContainer:
         """Create a document. Raises `AlreadyThere`."""
 
         async def call(container: ContainerProxy, hook: _Hook) -> None:
-            await container.create_item(item, response_hook=hook, no_response=True)
+            # With its answer: without one the client does not learn the session's token.
+            await container.create_item(item, response_hook=hook)
 
         await self._call("create", partition, call)
 
@@ -169,7 +172,7 @@ class CosmosContainer:
         self, operation: str, partition: str | None, call: Callable[[ContainerProxy, _Hook], Awaitable[T]]
     ) -> T:
         from azure.core.exceptions import AzureError, ClientAuthenticationError
-        from azure.cosmos.exceptions import CosmosHttpResponseError
+        from azure.cosmos.exceptions import CosmosBatchOperationError, CosmosHttpResponseError
 
         charged = 0.0
 
@@ -179,7 +182,7 @@ class CosmosContainer:
 
         try:
             return await call(await self._container(), hook)
-        except CosmosHttpResponseError as error:
+        except (CosmosHttpResponseError, CosmosBatchOperationError) as error:
             charged += _number((error.headers or {}).get(_CHARGE))
             raise self._told(error, operation) from error
         except ClientAuthenticationError as error:
@@ -221,7 +224,7 @@ class CosmosContainer:
             raise
         return client
 
-    def _told(self, error: CosmosHttpResponseError, operation: str) -> Exception:
+    def _told(self, error: _ServiceError, operation: str) -> Exception:
         """The error in the app's words. The service's own text may be long and goes to the log."""
         log.debug("%s failed: %s", operation, error)
         where = f"container {self._connection.container} of database {self._connection.database}"
@@ -238,7 +241,7 @@ class CosmosContainer:
                 return _refused(status, error, where, operation)
 
 
-def _refused(status: int | None, error: CosmosHttpResponseError, where: str, operation: str) -> MusterError:
+def _refused(status: int | None, error: _ServiceError, where: str, operation: str) -> MusterError:
     headers = error.headers or {}
     match status:
         case 401 | 403:

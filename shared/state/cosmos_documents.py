@@ -109,7 +109,7 @@ def run_of(item: Item, events: Sequence[RunEvent]) -> RunDocument:
         run = apply_to_run(run, event)
     if run is None:
         raise corrupted(item, "it has no events")
-    _require_agreement(item, {"task_id": run.task_id, "status": run.status, "type": run.type})
+    _require_agreement(item, {"task_id": run.task_id, "status": run.status.value, "type": run.type})
     return run
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from shared.errors import StateCorrupted, StoreUnavailable
+from shared.state.listing import RunFilter
 from shared.state.sqlite import SqliteState
 from shared.state.sqlite_schema import SCHEMA_VERSION
 from shared.status import RunStatus
@@ -143,6 +144,48 @@ async def test_a_file_that_another_holds_is_waited_for(tmp_path: Path, make: Cal
     holder.execute("rollback")
     holder.close()
     assert (await call).status is RunStatus.RUNNING
+
+
+async def test_a_reader_waits_for_no_writer(tmp_path: Path, make: Callable[[Path], SqliteState]) -> None:
+    path = tmp_path / "state.db"
+    store = make(path)
+    await store.create_run(a_run())
+    with closing(sqlite3.connect(path, isolation_level=None)) as holder:
+        holder.execute("begin immediate")
+        holder.execute("update runs set status = 'half-written'")
+        assert await store.read_run("run-1") is not None
+        assert await store.read_log("run-1") is not None
+        assert (await store.list_runs(RunFilter(), limit=5)).runs
+        holder.execute("rollback")
+
+
+async def test_a_full_disk_is_said_takes_nothing_away_and_is_over_once_there_is_room(
+    tmp_path: Path, make: Callable[[Path], SqliteState]
+) -> None:
+    store = make(tmp_path / "state.db")
+    await store.create_run(a_run())
+    # SQLite's own limit of a file answers as a disk without room does.
+    pages = await store._reading(lambda db: db.execute("pragma page_count").fetchone()[0])
+    await store._reading(lambda db: db.execute(f"pragma max_page_count = {pages}").fetchone())
+    with pytest.raises(StoreUnavailable, match="full: make room"):
+        await store.create_run(a_run("too-much", input={"topic": "x" * 100_000}))
+    assert await store.read_run("run-1") is not None
+    assert await store.read_run("too-much") is None
+    assert await store.read_log("too-much") is None
+    await store._reading(lambda db: db.execute("pragma max_page_count = 1000000").fetchone())
+    assert await store.create_run(a_run("too-much", input={"topic": "x" * 100_000})) is True
+
+
+async def test_an_event_changed_by_hand_is_a_clear_error_that_names_the_run(
+    tmp_path: Path, make: Callable[[Path], SqliteState]
+) -> None:
+    path = tmp_path / "state.db"
+    store = make(path)
+    await store.create_run(a_run())
+    for body in ("{}", "not json", '{"kind": "run_exploded"}'):
+        by_hand(path, "update events set body = ?", body)
+        with pytest.raises(StateCorrupted, match="run-1"):
+            await store.read_log("run-1")
 
 
 async def test_the_event_loop_turns_while_the_disk_is_waited_for(
