@@ -63,7 +63,8 @@ def ballot_model(paper: BallotPaper) -> type[BaseModel]:
     fields: dict[str, Any] = {"reason": (Annotated[str, Field(max_length=MAX_REASON)], ...)}
     match paper.answer:
         case "choice":
-            fields["choice"] = (Literal[*paper.options, ABSTAIN], ...)
+            choices = (*paper.options, ABSTAIN) if paper.may_abstain else paper.options
+            fields["choice"] = (Literal[choices], ...)
         case "score":
             fields["score"] = (Annotated[float, Field(ge=paper.low, le=paper.high)], ...)
         case "ranking":

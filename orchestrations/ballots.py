@@ -60,12 +60,12 @@ def answer_kind(vote: Vote) -> Answer:
             return "choice"
 
 
-def ballot_paper(vote: Vote, question: JsonData) -> BallotPaper:
+def ballot_paper(vote: Vote, question: JsonData, *, may_abstain: bool = True) -> BallotPaper:
     """What every voter is asked, all the same."""
-    if isinstance(vote.rule, ScoreAverage):
-        scale = {"low": vote.rule.low, "high": vote.rule.high}
-        return BallotPaper(question=question, options=vote.options, answer="score", **scale)
-    return BallotPaper(question=question, options=vote.options, answer=answer_kind(vote))
+    scale = {"low": vote.rule.low, "high": vote.rule.high} if isinstance(vote.rule, ScoreAverage) else {}
+    return BallotPaper(
+        question=question, options=vote.options, answer=answer_kind(vote), may_abstain=may_abstain, **scale
+    )
 
 
 def read_ballot(vote: Vote, voter: str, result: AgentResult) -> Ballot:

@@ -144,7 +144,8 @@ def _ask_judge(
     run: Run[ConsensusRequest], agent: str, vote: Vote, ballots: tuple[EarlierOutput, ...]
 ) -> Step[TieBreak]:
     """Ask the judge, which sees every ballot that was cast."""
-    given = AgentInput(request=_paper(vote, run.given.request), earlier=run.given.earlier + ballots)
+    paper = ballot_paper(vote, run.given.request, may_abstain=False).model_dump(mode="json")
+    given = AgentInput(request=paper, earlier=run.given.earlier + ballots)
     run.progress(waiting_for=agent)
     answer = yield from call_node(run, NodeCall(agent, agent, given))
     if not answer.succeeded:

@@ -15,7 +15,7 @@ class BallotPaper(Contract):
     """What every voter of a vote is given as its request.
 
     `answer` says how: by naming one of the `options`, by a number from `low` to `high`, or by ranking all of them, the
-    best first.
+    best first. Who decides a tie gets a paper on which it may not abstain.
     """
 
     question: JsonData
@@ -23,6 +23,7 @@ class BallotPaper(Contract):
     answer: Answer = "choice"
     low: float = 0
     high: float = 10
+    may_abstain: bool = True
 
 
 class BallotAnswer(Contract):

@@ -43,6 +43,7 @@ def test_a_ranking_has_as_many_places_as_there_are_options() -> None:
     [
         (paper(), {"choice": "ghost"}),
         (paper(), {"choice": None}),
+        (paper(may_abstain=False), {"choice": "abstain"}),
         (paper(), {}),
         (paper(), {"choice": "allow", "score": 1}),
         (paper(), {"choice": "allow", "reason": "x" * 2001}),

@@ -208,6 +208,7 @@ def test_a_judge_decides_and_sees_every_ballot() -> None:
     run = tied(tie="judge")
     assert run.open == ["judge"]
     given = run.inputs["judge"]
+    assert BallotPaper.model_validate(given.request).may_abstain is False
     assert [(each.agent, each.output) for each in given.earlier] == [
         ("a", {"voter": "a", "choice": "yes", "reason": "It helps."}),
         ("b", {"voter": "b", "choice": "no", "reason": "It hurts."}),
