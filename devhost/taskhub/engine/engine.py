@@ -23,7 +23,7 @@ from devhost.taskhub.engine.journal import Journal
 from devhost.taskhub.engine.lifecycle import Beginning, Lifecycle
 from devhost.taskhub.engine.pulse import Pulse
 from devhost.taskhub.engine.recovery import recover
-from devhost.taskhub.engine.schema import open_file
+from devhost.taskhub.engine.schema import life_of, open_file
 from devhost.taskhub.engine.timers import Timers
 from devhost.taskhub.engine.turns import Turns
 from devhost.taskhub.entities.entities import Entities
@@ -73,6 +73,9 @@ class Engine:
     @property
     def idle(self) -> bool:
         """Whether nothing runs, nothing can run before `next_due`, and everything is on disk."""
+        due = self.next_due
+        if due is not None and due <= self.context.clock.now():
+            return False
         busy = self.turns.busy or self.activities.busy or self.entities.batches.busy
         return not (busy or self.context.commits.pending)
 
@@ -177,7 +180,9 @@ class Engine:
 def _context(path: Path, clock: Clock, ids: Ids, crash_points: CrashPoints, versioning: Versioning) -> Context:
     pulse, alarms = Pulse(), Alarms(clock)
     timers = Timers(clock, alarms)
-    commits = Commits(open_file(path), pulse, crash_points)
+    connection = open_file(path)
+    ids.begin_life(life_of(connection))
+    commits = Commits(connection, pulse, crash_points)
     journal = Journal(commits.connection, commits.changed)
     commits.add(journal)
     instances = Instances(journal, timers.now)

@@ -38,6 +38,7 @@ CREATE INDEX instances_finished ON instances(status, created_at) WHERE completed
 CREATE INDEX instances_completed ON instances(completed_at) WHERE completed_at IS NOT NULL;
 CREATE INDEX instances_children ON instances(parent_id) WHERE parent_id IS NOT NULL;
 CREATE TABLE secrets(name TEXT PRIMARY KEY, secret BLOB NOT NULL);
+CREATE TABLE lives(number INTEGER PRIMARY KEY);
 CREATE TABLE inputs(key INTEGER PRIMARY KEY, text TEXT NOT NULL);
 CREATE TABLE outputs(key INTEGER PRIMARY KEY, text TEXT NOT NULL);
 CREATE TABLE history(id INTEGER PRIMARY KEY, events BLOB NOT NULL);
@@ -70,6 +71,12 @@ def chunk_range(key: int) -> tuple[int, int]:
     return chunk_id(key, 0), chunk_id(key + 1, 0) - 1
 
 
+def life_of(connection: sqlite3.Connection) -> int:
+    """How often the file was opened, this time included."""
+    (number,) = connection.execute("SELECT max(number) FROM lives").fetchone()
+    return int(number)
+
+
 def open_file(path: Path) -> sqlite3.Connection:
     """Open or create the task hub's file, for this process alone; it is used by one thread.
 
@@ -81,6 +88,7 @@ def open_file(path: Path) -> sqlite3.Connection:
         connection = sqlite3.connect(path, timeout=0, isolation_level=None)
         _take(connection, path)
         _prepare(connection, path)
+        _count_life(connection)
     except (sqlite3.Error, OSError) as error:
         if connection is not None:
             connection.close()
@@ -121,3 +129,10 @@ def _prepare(connection: sqlite3.Connection, path: Path) -> None:
             f"the task hub's file {path} was written by a newer version of this host"
             f" (its schema is {version}, this host knows {_VERSION}): use that version, or move the file away"
         )
+
+
+def _count_life(connection: sqlite3.Connection) -> None:
+    connection.execute("BEGIN IMMEDIATE")
+    connection.execute("INSERT INTO lives(number) SELECT coalesce(max(number),0)+1 FROM lives")
+    connection.execute("DELETE FROM lives WHERE number<(SELECT max(number) FROM lives)")
+    connection.execute("COMMIT")
