@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import sqlite3
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any, Final
 
 import azure.durable_functions as df
 from durabletask import task
+from durabletask.entities import EntityInstanceId
 from durabletask.internal import orchestrator_service_pb2 as pb
 
 from devhost.clock import ManualClock
@@ -20,6 +22,7 @@ from tests.support.engine_ground import EngineGround
 from tests.support.hub_app import Steps
 
 _HOUR = timedelta(hours=1)
+_COUNTER = EntityInstanceId("counter", "all")
 
 #: The orchestrations of the program, by id: function, input, and what it ends with.
 PROGRAM: Final[dict[str, tuple[str, str | None, str]]] = {
@@ -32,6 +35,10 @@ PROGRAM: Final[dict[str, tuple[str, str | None, str]]] = {
     "sender": ("sender", None, '"sent"'),
     "receiver": ("receiver", None, '"from sender"'),
     "catcher": ("catcher", None, '"caught"'),
+    "adder-1": ("adder", None, '"added"'),
+    "adder-2": ("adder", None, '"added"'),
+    "adder-3": ("adder", None, '"added"'),
+    "auditor": ("auditor", None, "33"),
 }
 
 
@@ -41,6 +48,7 @@ def make_app(done: Callable[[str], None]) -> df.DFApp:
     _add_activities(app, done)
     _add_flows(app)
     _add_conversations(app)
+    _add_counting(app)
     return app
 
 
@@ -79,8 +87,8 @@ def _add_flows(app: df.DFApp) -> None:
 
     @app.orchestration_trigger(context_name="ctx")
     def parent(ctx: task.OrchestrationContext, _: None) -> Steps:
-        first = ctx.call_sub_orchestrator("chain", input=2, instance_id=f"{ctx.instance_id}-child")
-        second = ctx.call_sub_orchestrator("sleeper", instance_id=f"{ctx.instance_id}-grandchild")
+        first: task.Task[Any] = ctx.call_sub_orchestrator("chain", input=2, instance_id=f"{ctx.instance_id}-child")
+        second: task.Task[Any] = ctx.call_sub_orchestrator("sleeper", instance_id=f"{ctx.instance_id}-grandchild")
         results = yield task.when_all([first, second])
         return results
 
@@ -118,6 +126,29 @@ def _add_conversations(app: df.DFApp) -> None:
         return None
 
 
+def _add_counting(app: df.DFApp) -> None:
+    @app.entity_trigger(context_name="context", entity_name="Counter")  # type: ignore[arg-type]
+    def counter(context: df.DurableEntityContext) -> None:
+        value = context.get_state(lambda: 0)
+        if context.operation_name == "add":
+            value += context.get_input()
+        context.set_state(value)
+        context.set_result(value)
+
+    @app.orchestration_trigger(context_name="ctx")
+    def adder(ctx: task.OrchestrationContext, _: None) -> Steps:
+        with (yield ctx.lock_entities([_COUNTER])):
+            yield ctx.call_entity(_COUNTER, "add", input=1)
+        ctx.signal_entity(_COUNTER, "add", input=10, signal_time=ctx.current_utc_datetime + _HOUR)
+        return "added"
+
+    @app.orchestration_trigger(context_name="ctx")
+    def auditor(ctx: task.OrchestrationContext, _: None) -> Steps:
+        yield ctx.create_timer(timedelta(days=1))
+        total = yield ctx.call_entity(_COUNTER, "read")
+        return total
+
+
 class CrashAt:
     """`CrashPoints` that let the engine die the n-th time a place is reached. Never, with an empty `name`."""
 
@@ -152,7 +183,7 @@ class Life:
     async def run(self, asked: set[str]) -> None:
         """Start what is not in `asked`, which gets what was acknowledged, and run all to the end or to the crash."""
         asyncio.get_running_loop().set_exception_handler(_ignore_crashes)
-        with contextlib.suppress(Crashed, StoreFailed):
+        with contextlib.suppress(Crashed, StoreFailed, sqlite3.ProgrammingError):
             self.ground.start()
             for instance_id, (name, json_input, _) in PROGRAM.items():
                 if instance_id not in asked:

@@ -90,10 +90,14 @@ class Commits:
             self._effects.append(effect)
             self._pulse.ring()
 
-    async def settled(self) -> None:
-        """Return once everything that has changed until now is on disk. Raises `StoreFailed`."""
+    def require_open(self) -> None:
+        """Raise `StoreFailed` when nothing more will be written."""
         if self.failed is not None:
             raise self.failed
+
+    async def settled(self) -> None:
+        """Return once everything that has changed until now is on disk. Raises `StoreFailed`."""
+        self.require_open()
         if not self.pending:
             return
         waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -118,6 +122,9 @@ class Commits:
             except Exception as error:
                 self._fail(error, waiters)
                 return
+            except BaseException:
+                self._fail(None, waiters)
+                raise
         for waiter in waiters:
             if not waiter.done():
                 waiter.set_result(None)

@@ -99,7 +99,8 @@ class Engine:
         await self.context.commits.settled()
 
     def begin(self, beginning: Beginning, replaceable: Iterable[int] | None = None) -> Instance:
-        """Start an orchestration; see `Lifecycle.begin`."""
+        """Start an orchestration; see `Lifecycle.begin`. Raises `StoreFailed` too."""
+        self.context.commits.require_open()
         self.context.crash_points.reached("call-received")
         return self.lifecycle.begin(beginning, replaceable)
 

@@ -42,6 +42,8 @@ class OrchestrationService:
             instance = self._engine.begin(beginning_of(request), None if policy is None else policy.replaceableStatus)
         except AlreadyExists as refused:
             raise Refused(grpc.StatusCode.ALREADY_EXISTS, str(refused)) from None
+        except StoreFailed as failed:
+            raise Refused(grpc.StatusCode.UNAVAILABLE, str(failed)) from None
         await self._settled()
         return pb.CreateInstanceResponse(instanceId=instance.id)
 
@@ -90,6 +92,10 @@ class OrchestrationService:
         return pb.ResumeResponse()
 
     def _unfinished(self, instance_id: str) -> Instance:
+        try:
+            self._engine.context.commits.require_open()
+        except StoreFailed as failed:
+            raise Refused(grpc.StatusCode.UNAVAILABLE, str(failed)) from None
         instance = self._instances.find(instance_id)
         if instance is None:
             raise Refused(grpc.StatusCode.NOT_FOUND, f"no orchestration has the instance id '{instance_id}'")
