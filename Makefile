@@ -18,8 +18,8 @@ $(READY): requirements-dev.txt .python-version scripts/bootstrap.sh
 	@sh scripts/bootstrap.sh $(VENV)
 	@touch $@
 
-demo: $(READY) ## run the content pipeline once on this machine (TOPIC="..." for another topic, STATE=cosmos for Cosmos DB)
-	@$(PY) -m scripts.demo $${TOPIC:+--topic "$$TOPIC"} $${STATE:+--state "$$STATE"}
+demo: $(READY) ## run the content pipeline once on this machine, or a pattern (TOPIC="...", PATTERN=consensus, STATE=cosmos)
+	@$(PY) -m scripts.$${PATTERN:+pattern_}demo $${PATTERN:+--pattern "$$PATTERN"} $${TOPIC:+--topic "$$TOPIC"} $${STATE:+--state "$$STATE"}
 
 run: $(READY) ## keep the local host up and print three calls to try
 	@$(PY) -m scripts.run $${STATE:+--state "$$STATE"}

@@ -63,12 +63,12 @@ async def demo(topic: str, data_dir: Path, state_dir: Path, state: str | None = 
         local_host(log=log, state_dir=state_dir, settings={"MUSTER_DATA_DIR": str(data_dir), **kept}) as host,
         RunApi(host) as api,
     ):
-        console.print(f"It is up at {host.url}, and its log is {_short(host.log)}.", style="dim", soft_wrap=True)
+        console.print(f"It is up at {host.url}, and its log is {short(host.log)}.", style="dim", soft_wrap=True)
         console.print(f"\nTopic: {topic}\n")
         task_id = await api.create_content(topic)
         task = await _watched(api, task_id)
     _show_article(task)
-    _show_timeline(task)
+    show_timeline(task)
     _show_where(task, data_dir, state_dir, forgotten="CosmosConnection" in kept)
 
 
@@ -113,7 +113,8 @@ def _show_article(task: dict[str, Any]) -> None:
         )
 
 
-def _show_timeline(task: dict[str, Any]) -> None:
+def show_timeline(task: dict[str, Any]) -> None:
+    """One row for each step: how long it waited and ran, and what it used."""
     table = Table(title="Timeline", title_justify="left", title_style="bold", box=box.SIMPLE_HEAD)
     for heading in ("step", "status", "queue wait", "run time", "tokens in", "out", "cost"):
         table.add_column(heading, justify="left" if heading in ("step", "status") else "right", no_wrap=True)
@@ -123,8 +124,8 @@ def _show_timeline(task: dict[str, Any]) -> None:
         table.add_row(
             step["name"],
             step["status"],
-            f"{step['queue_seconds'] * 1000:.0f} ms",
-            f"{step['run_seconds'] * 1000:.0f} ms",
+            _milliseconds(step["queue_seconds"]),
+            _milliseconds(step["run_seconds"]),
             str(usage["input_tokens"]) if called else "-",
             str(usage["output_tokens"]) if called else "-",
             _cost(usage["cost_usd"]) if called else "-",
@@ -133,16 +134,20 @@ def _show_timeline(task: dict[str, Any]) -> None:
     console.print(table)
 
 
+def _milliseconds(seconds: float | None) -> str:
+    return "-" if seconds is None else f"{seconds * 1000:.0f} ms"
+
+
 def _cost(cost: float | None) -> str:
     return "unknown" if cost is None else f"${cost:.4f}"
 
 
 def _show_where(task: dict[str, Any], data_dir: Path, state_dir: Path, *, forgotten: bool) -> None:
-    key = f'$(cat "{_short(state_dir)}/keys/default")'
+    key = f'$(cat "{short(state_dir)}/keys/default")'
     console.print()
     console.print(f"Article   {task['result']['location']}", soft_wrap=True)
     runs = "articles" if forgotten else "runs, articles"
-    console.print(f"State     {_short(data_dir)}/ {runs}; {_short(state_dir)}/ queues, keys, log", soft_wrap=True)
+    console.print(f"State     {short(data_dir)}/ {runs}; {short(state_dir)}/ queues, keys, log", soft_wrap=True)
     console.print(f"Run       {task['id']}")
     if forgotten:
         console.print("          kept by a Cosmos DB server in memory, which has ended with this demo", soft_wrap=True)
@@ -151,7 +156,8 @@ def _show_where(task: dict[str, Any], data_dir: Path, state_dir: Path, *, forgot
     console.print(f"          with the header x-functions-key: {key}", soft_wrap=True)
 
 
-def _short(path: Path) -> str:
+def short(path: Path) -> str:
+    """A path as one types it from here, where that is shorter."""
     relative = os.path.relpath(path)
     return str(path) if relative.startswith("..") else relative
 

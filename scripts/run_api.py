@@ -1,7 +1,7 @@
 """The run's HTTP API as the scripts use it: start, watch until it is over."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
 import aiohttp
@@ -34,6 +34,11 @@ class RunApi:
         async with self._session.post("/api/create-content", json={"topic": topic}) as answer:
             body = await _body(answer)
             return str(body["task_id"])
+
+    async def start(self, pattern: str, request: Mapping[str, Any]) -> str:
+        """Start a run of a pattern; its id. Raises `CallRefused`."""
+        async with self._session.post(f"/api/workflows/{pattern}", json=request) as answer:
+            return str((await _body(answer))["task_id"])
 
     async def watch(self, task_id: str, *, every: float = 0.15) -> AsyncIterator[dict[str, Any]]:
         """The run again and again, until it is over; the last one is the final one. Raises `CallRefused`."""

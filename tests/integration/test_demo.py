@@ -37,6 +37,24 @@ def test_the_demo_prints_the_article_the_timeline_and_where_to_look_and_labels_t
     assert "[offline model]" in article.read_text()
 
 
+@pytest.mark.parametrize(
+    ("pattern", "shown"),
+    [
+        ("consensus", ["moderator-policy: succeeded", "votes", "decided by", "margin"]),
+        ("handoff", ["router: succeeded", "→ support-", "replies"]),
+        ("review-loop", ["writer: succeeded", "round 1", "accepted in round"]),
+    ],
+)
+def test_the_demo_of_a_pattern_draws_its_run(tmp_path: Path, pattern: str, shown: list[str]) -> None:
+    command = [sys.executable, "-m", "scripts.pattern_demo", "--pattern", pattern]
+    command += ["--state-dir", str(tmp_path / "host"), "--data-dir", str(tmp_path / "data")]
+    environment = {"PATH": "/usr/bin:/bin", "HOME": str(tmp_path), "MUSTER_MODEL_BASE_URL": "", "COLUMNS": "160"}
+    run = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=90, check=False)
+    assert run.returncode == 0, run.stderr
+    for part in (*shown, "Timeline", "No language model was called", "is completed"):
+        assert part in run.stdout
+
+
 async def test_the_demo_runs_on_cosmos_db(tmp_path: Path) -> None:
     try:
         await packages_of(PROGRAM)
