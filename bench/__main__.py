@@ -5,13 +5,14 @@ import asyncio
 import sys
 from collections.abc import Callable
 
-from bench import cold_start, pipelines, servicebus, taskhub
+from bench import cold_start, pipelines, servicebus, state, taskhub
 from bench.table import print_machine
 
 MEASUREMENTS: dict[str, Callable[[], None]] = {
     "cold-start": cold_start.measure,
     "pipelines": lambda: asyncio.run(pipelines.measure()),
     "servicebus": lambda: asyncio.run(servicebus.measure()),
+    "state": lambda: asyncio.run(state.measure()),
     "taskhub": lambda: asyncio.run(taskhub.measure()),
 }
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from shared.contracts import AgentResult, RunResult
 from shared.errors import StateCorrupted, StoreUnavailable
 from shared.state import sqlite_lists
+from shared.state.charges import Charges
 from shared.state.decisions import (
     ClaimDecision,
     Claimed,
@@ -43,9 +44,10 @@ _DAMAGED = (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT)
 
 
 class SqliteState:
-    """Runs in the SQLite file at `path`, opened on first use."""
+    """Runs in the SQLite file at `path`, opened on first use. `charges` counts its reads and writes; they are free."""
 
     def __init__(self, path: Path) -> None:
+        self.charges = Charges()
         self._path = path
         self._connection: sqlite3.Connection | None = None
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="state")
@@ -191,10 +193,12 @@ class SqliteState:
             self._connection = None
 
     async def _writing[T](self, work: Callable[[sqlite3.Connection], T]) -> T:
+        self.charges.add("write", None, 0.0)
         return await self._in_transaction("begin immediate", work)
 
     async def _reading[T](self, work: Callable[[sqlite3.Connection], T]) -> T:
         """Readers wait for nobody: in write-ahead mode they see the file as it was when they began."""
+        self.charges.add("read", None, 0.0)
         return await self._in_transaction("begin", work)
 
     async def _in_transaction[T](self, begin: str, work: Callable[[sqlite3.Connection], T]) -> T:
