@@ -19,6 +19,8 @@ _MEND = (
 SHOWN_AGAIN = 8000
 """How many characters of an answer to be mended are shown to the model again."""
 _REASONS = 5
+MAX_EVENT_BYTES = 64 * 1024
+"""How large the events of one attempt may be together: they travel with its answer."""
 
 
 class AgentContext:
@@ -96,7 +98,7 @@ class AgentContext:
         """Want an event published once this attempt has succeeded; in runs that are not event-driven it is only kept.
 
         Raises `AgentOutputInvalid` for a type that the agent's spec does not name, for data that is no JSON, and for
-        more than `MAX_EVENTS` events.
+        more than `MAX_EVENTS` events or `MAX_EVENT_BYTES` of them.
         """
         if event_type not in self._publishes:
             raise AgentOutputInvalid(f"the agent may not publish {event_type!r}: its spec does not say so")
@@ -107,6 +109,9 @@ class AgentContext:
         except ValidationError as error:
             first = error.errors(include_url=False, include_input=False)[0]
             raise AgentOutputInvalid(f"an event {event_type} cannot be published: {first['msg']}") from None
+        size = sum(len(event.model_dump_json().encode()) for event in self.events)
+        if size > MAX_EVENT_BYTES:
+            raise AgentOutputInvalid(f"the agent wants {size} bytes of events published: keep large data as artifacts")
 
 
 def _unfenced(answer: str) -> str:

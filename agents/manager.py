@@ -5,8 +5,10 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
 from agents.context import AgentContext
+from agents.output import INLINE_BYTES, TEXT
 from agents.prompting import prompt_tokens, system_prompt, user_message
 from agents.spec import AgentSpec
+from shared.artifacts.references import refer
 from shared.contracts import AgentInput
 
 REVIEW = (
@@ -42,7 +44,7 @@ def manager_agent(*, name: str, description: str, role: str, task: str, **limits
         form = await context.ask_for(ReviewForm, system, user_message(given))
         parts = parts_of(given.request)
         rework: list[JsonValue] = [each.model_dump() for each in form.rework if each.part in parts]
-        return {"rework": rework, "merged": form.merged}
+        return {"rework": rework, "merged": await _kept_if_long(form.merged, context)}
 
     prompt = prompt_tokens(system, ReviewForm)
     return AgentSpec(
@@ -52,6 +54,13 @@ def manager_agent(*, name: str, description: str, role: str, task: str, **limits
         manages=True,
         **{"model_calls": 2, "prompt_tokens": prompt, **limits},
     )
+
+
+async def _kept_if_long(merged: str, context: AgentContext) -> JsonValue:
+    """The text, or a reference to it: the review around it has to stay short enough to be read by an orchestrator."""
+    if len(merged.encode()) <= INLINE_BYTES // 2:
+        return merged
+    return refer(await context.keep(merged, TEXT))
 
 
 def parts_of(request: JsonValue) -> frozenset[str]:

@@ -14,6 +14,7 @@ from orchestrations.nodes import AgentNode
 from orchestrations.requests import HierarchicalRequest, Node
 from orchestrations.run import Answer, NodeCall, Run
 from orchestrations.steps import call_node
+from shared.artifacts.references import REFERENCE
 from shared.budget import Allowance, set_aside, upper_bound
 from shared.contracts import MAX_STEP_ID, AgentCard, AgentInput, EarlierOutput, ErrorInfo, RunResult
 from shared.plans import AvailableAgent, Plan, PlannedTask, PlanningRequest, plan_problems, team_of
@@ -72,6 +73,8 @@ def examine(answer: Answer, run: Run[HierarchicalRequest], agents: Mapping[str, 
     if not answer.succeeded:
         message = error.message if error else f"the planner {answer.result.status}"
         return Examined(problems=(message,), mendable=error is not None and error.type == "ModelAnswerInvalid")
+    if isinstance(answer.result.output, dict) and REFERENCE in answer.result.output:
+        return Examined(problems=("the plan is too long to be checked; write shorter instructions",))
     try:
         plan = Plan.model_validate(answer.result.output)
     except ValidationError as invalid:

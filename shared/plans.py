@@ -1,10 +1,11 @@
 """A plan for a team, as a planner makes it, and a manager's review of what the team made."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Annotated
+from typing import Annotated, Self
 
-from pydantic import Field, StringConstraints
+from pydantic import Field, StringConstraints, model_validator
 
+from shared.artifacts.references import REFERENCE
 from shared.contracts import AgentCard, AgentName, Contract, JsonData
 
 TaskName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,39}$")]
@@ -65,10 +66,19 @@ class Rework(Contract):
 
 
 class TeamReview(Contract):
-    """A manager's answer: the parts that are not good enough yet, and the others merged into one text."""
+    """A manager's answer: the parts that are not good enough yet, and the others merged into one text.
+
+    A long text may be a reference to an artifact.
+    """
 
     rework: Annotated[tuple[Rework, ...], Field(max_length=MAX_TASKS)] = ()
-    merged: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
+    merged: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)] | dict[str, JsonData]
+
+    @model_validator(mode="after")
+    def _has_a_text(self) -> Self:
+        if not isinstance(self.merged, str) and set(self.merged) != {REFERENCE}:
+            raise ValueError("merged: a text, or a reference to one")
+        return self
 
 
 def plan_problems(plan: Plan, agents: Mapping[str, AgentCard], limits: PlanLimits) -> tuple[str, ...]:

@@ -7,10 +7,20 @@ from collections.abc import Collection, Mapping
 from datetime import timedelta
 from typing import Any
 
-from orchestrations.calls import Begun, Dispatch, Dispatched, QueuedStep, Rejection, RunUpdate
+from orchestrations.calls import (
+    Begun,
+    Dispatch,
+    Dispatched,
+    Publication,
+    PublishedEvents,
+    QueuedStep,
+    Rejection,
+    RunUpdate,
+)
 from orchestrations.nodes import PatternRequest
 from orchestrations.registry import PATTERNS
 from shared.contracts import AgentCard, AgentInput, AgentResult, ErrorInfo, RunResult
+from shared.events import Event, reaction_task
 from tests.support.documents import a_card, a_result
 from tests.support.fake_orchestration import FakeOrchestration
 
@@ -20,7 +30,9 @@ REFUSED = ErrorInfo(type="NotFound", message="there is no such queue")
 class PatternRun:
     """One run of a request. `refused` are the ids of steps whose queue takes nothing.
 
-    `sent` is what was put on queues, by step id; `inputs` what those agents were given; `updates` what was recorded.
+    `sent` is what was put on queues, by step id, and the reactions that published events ask for; `inputs` what those
+    agents were given; `published` the events on the topic; `updates` what was recorded. The topic takes nothing of the
+    event type `refused_event`.
     """
 
     def __init__(
@@ -29,6 +41,7 @@ class PatternRun:
         *,
         cards: Mapping[str, AgentCard] | None = None,
         refused: Collection[str] = (),
+        refused_event: str = "",
         task_id: str = "run-1",
     ) -> None:
         given = request.model_dump(mode="json") if isinstance(request, PatternRequest) else dict(request)
@@ -38,6 +51,8 @@ class PatternRun:
         self.refused = set(refused)
         self.sent: dict[str, QueuedStep] = {}
         self.inputs: dict[str, AgentInput] = {}
+        self.published: list[Event] = []
+        self._refused_event = refused_event
         self.batches: list[list[str]] = []
         self.updates: list[RunUpdate] = []
         self.activities: list[tuple[str, Any]] = []
@@ -148,8 +163,23 @@ class PatternRun:
                 return {}
             case "dispatch_agents":
                 return self._dispatch(Dispatch.model_validate(given)).model_dump(mode="json")
+            case "publish_events":
+                return self._publish(Publication.model_validate(given)).model_dump(mode="json")
             case _:
                 return None
+
+    def _publish(self, publication: Publication) -> PublishedEvents:
+        if any(event.type == self._refused_event for event in publication.events):
+            return PublishedEvents(refused=REFUSED)
+        self.published += publication.events
+        for task in (reaction_task(event, name) for event in publication.events for name in event.reactors.split()):
+            if task.reply_to is not None and task.deadline is not None and isinstance(task.input, AgentInput):
+                event = task.reply_to.event
+                self.sent[task.step_id] = QueuedStep(
+                    step_id=task.step_id, agent=task.agent, given=0, deadline=task.deadline, reply_event=event
+                )
+                self.inputs[task.step_id] = task.input
+        return PublishedEvents()
 
     def _dispatch(self, dispatch: Dispatch) -> Dispatched:
         rejected = [step.step_id for step in dispatch.steps if step.step_id in self.refused]

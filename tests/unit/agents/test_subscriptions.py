@@ -153,9 +153,15 @@ async def publish_too_much(context: AgentContext, given: AgentInput) -> Any:
         context.publish("AnalysisCompleted", {})
 
 
+async def publish_too_large(context: AgentContext, given: AgentInput) -> Any:
+    for _ in range(2):
+        context.publish("AnalysisCompleted", "x" * 40_000)
+
+
 @pytest.mark.parametrize(
     ("handler", "why"),
     [
+        (publish_too_large, "keep large data as artifacts"),
         (publish_undeclared, "may not publish 'Undeclared'"),
         (publish_no_json, "cannot be published"),
         (publish_too_much, "more than 20"),

@@ -8,6 +8,7 @@ import pytest
 from agents.catalog import CATALOG
 from agents.prompting import DATA_RULE
 from agents.runner import Answered
+from shared.artifacts.references import referred
 from shared.contracts import AgentResult, EventDraft
 from shared.plans import Plan, PlanLimits, TeamReview
 from shared.status import StepStatus
@@ -132,6 +133,15 @@ async def test_a_manager_sees_which_output_is_which_part(world: World) -> None:
     earlier = [{"step_id": part, "agent": "writer", "output": f"the {part}"} for part in ("draft", "final")]
     await ran(world, "content-manager", REVIEWING, REVIEW, earlier=earlier)
     assert '<output agent="writer" step="draft">\nthe draft' in world.model.requests[0].user
+
+
+async def test_a_long_merged_text_travels_by_reference_and_the_review_can_still_be_read(world: World) -> None:
+    text = "A long article. " * 2000
+    result = await ran(world, "content-manager", REVIEWING, {"rework": [], "merged": text})
+    review = TeamReview.model_validate(result.output)
+    reference = referred(review.model_dump(mode="json")["merged"])
+    assert reference is not None
+    assert (await world.resources.artifacts.get(reference.address)).decode() == text
 
 
 # -- events -----------------------------------------------------------------------------------------------------

@@ -10,7 +10,6 @@ from orchestrations.door import check_request
 from orchestrations.requests import EventDrivenRequest, SequentialRequest
 from shared.contracts import AgentCard, AgentResult, EventDraft, EventSubscription
 from shared.errors import InvalidRequest
-from shared.events import Event
 from shared.status import RunStatus
 from tests.support.documents import a_card, a_failure, a_result
 from tests.support.pattern_run import PatternRun
@@ -34,25 +33,11 @@ FIRST = ["e1.analyst", "e1.archiver", "e1.notifier"]
 
 
 class EventRun(PatternRun):
-    """A run whose publications are kept; a reaction counts as sent once its event is published.
-
-    The topic takes nothing of the types in `refusing`.
-    """
+    """A run of a request, with the agents above. An agent may be heard of before it was asked."""
 
     def __init__(self, request: dict[str, Any] | None = None, *, refusing: str = "", **changes: Any) -> None:
-        self.published: list[Event] = []
-        self._refusing = refusing
         cards = changes.pop("cards", CARDS)
-        super().__init__({**(request or REQUEST), **changes}, cards=cards)
-
-    def _activity(self, name: str, given: Any) -> Any:
-        if name != "publish_events":
-            return super()._activity(name, given)
-        events = [Event.model_validate(each) for each in given["events"]]
-        if any(event.type == self._refusing for event in events):
-            return {"refused": {"type": "NotFound", "message": "there is no topic", "retryable": False}}
-        self.published += events
-        return {"refused": None}
+        super().__init__({**(request or REQUEST), **changes}, cards=cards, refused_event=refusing)
 
     def react(self, name: str, result: AgentResult | Any = None, *events: str) -> None:
         """Let an agent react, and want these event types published."""
@@ -61,6 +46,7 @@ class EventRun(PatternRun):
         self.raise_event(name, result.model_dump(mode="json"))
 
     def raise_event(self, name: str, data: Any) -> None:
+        """Raise a reaction's reply event with any data, on whoever waits for it, or will."""
         event = f"agent-reply-{name}"
         askers = [each for each in self._all() if event in each.ctx.events]
         (askers or [self.root])[0].raise_event(event, data)
@@ -165,7 +151,10 @@ def test_a_topic_that_takes_nothing_fails_the_run() -> None:
     run = EventRun(refusing="DataReceived")
     assert run.result.status is RunStatus.FAILED
     assert run.result.error is not None
-    assert run.result.error.message == "0 of 3 reactions succeeded, 1 are required; the first cause: there is no topic"
+    assert (
+        run.result.error.message
+        == "0 of 3 reactions succeeded, 1 are required; the first cause: there is no such queue"
+    )
 
 
 # -- counting ---------------------------------------------------------------------------------------------------
