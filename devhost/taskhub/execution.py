@@ -183,7 +183,8 @@ class Execution(_OrchestrationExecutor):
         try:
             _take_in(self, ctx, event)
         except task.NonDeterminismError:
-            if self.divergence is None:
+            # The SDK lets it pass after the end, and events that were held back by a suspension may well come to that.
+            if self.divergence is None and not ctx._is_complete:
                 self._part(event.eventId, f"its history has {step_of_event(event)}", self._came_instead())
             raise
 

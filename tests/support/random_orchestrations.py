@@ -184,21 +184,31 @@ class RandomRun(TurnDriver):
         self.program = draw_program(self.random)
         super().__init__("program", json.dumps(self.program))
         self.decide = self._fate
+        self.paused = False
 
     def _fate(self, action: pb.OrchestratorAction) -> pb.HistoryEvent | None:
         return failure(action) if self.random.random() < 0.25 else success(action)
 
     def come(self) -> None:
         """Let something come before the next turn: some of what is outstanding, events, a pause, or the end."""
+        if self.paused:
+            self.paused = False
+            self.inbox.append(plain("executionResumed"))
         for event in self.random.sample(self.outstanding, min(len(self.outstanding), self.random.randint(0, 4))):
             self.deliver(event)
         if not self.inbox or self.random.random() < 0.3:
             # Names compare without regard to case.
             self.raise_event(self.random.choice(EVENTS).upper(), self.turns)
         if self.random.random() < 0.1:
-            self.inbox.insert(self.random.randint(0, len(self.inbox)), plain("executionSuspended"))
-            self.inbox.append(plain("executionResumed"))
+            self.paused = self.random.random() < 0.5
+            # What is held back within a turn may cancel a timer that the turn has asked for, which the SDK takes for a
+            # divergence one turn later: nothing comes after a suspension that lasts.
+            place = len(self.inbox) if self.paused else self.random.randint(0, len(self.inbox))
+            self.inbox.insert(place, plain("executionSuspended"))
+            if not self.paused:
+                self.inbox.append(plain("executionResumed"))
         if self.random.random() < 0.01:
+            self.paused = False
             self.inbox.append(plain("executionTerminated", input=StringValue(value='"enough"')))
 
 

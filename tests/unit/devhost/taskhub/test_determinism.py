@@ -17,6 +17,7 @@ from durabletask.internal import orchestrator_service_pb2 as pb
 from devhost.taskhub.determinism import ERROR_TYPE
 from devhost.taskhub.durable_executor import DurableExecutor
 from devhost.taskhub.turns import ReplayedTurns, StickyTurns, Turns
+from tests.support.random_orchestrations import plain
 from tests.support.sdk_app import SdkApp
 from tests.support.turn_driver import FAILED, TurnDriver
 
@@ -342,6 +343,50 @@ async def test_what_it_asked_for_wrongly_is_not_done_but_its_locks_are_given_bac
         "completeOrchestration",
     ]
     assert actions[0].sendEntityMessage.entityUnlockSent.targetInstanceId.value == "@counter@a"
+
+
+async def test_a_sticky_orchestrator_found_out_in_a_critical_section_gives_its_locks_back() -> None:
+    lots: Iterator[str] = iter(("heads", "tails"))
+
+    def toss(ctx: task.OrchestrationContext) -> Steps:
+        with (yield ctx.lock_entities([COUNTER])):
+            yield ctx.call_activity(next(lots))
+
+    driver, executor = TurnDriver("order"), Changing(toss).executor(StickyTurns(check_every=1))
+    await driver.run(executor)
+    driver.deliver(driver.outstanding[0])
+    unlock, end = (await driver.run(executor)).actions
+    assert unlock.sendEntityMessage.entityUnlockSent.targetInstanceId.value == "@counter@a"
+    told(end.completeOrchestration.failureDetails)
+
+
+async def test_a_step_that_the_history_lost_is_told(turns: Turns) -> None:
+    driver, executor = TurnDriver("order"), Changing(pay_then_ship).executor(turns)
+    await driver.run(executor)
+    driver.history = [each for each in driver.history if not each.HasField("taskScheduled")]
+    driver.raise_event("wake", None)
+    await driver.run(executor)
+    assert driver.end is not None
+    assert told(driver.end.failureDetails).startswith(
+        "at step 1 its history has nothing, but it asks for call_activity('pay')."
+    )
+
+
+async def test_a_timer_cancelled_by_what_a_suspension_held_back_does_not_spoil_the_end(turns: Turns) -> None:
+    def race(ctx: task.OrchestrationContext) -> Steps:
+        timer, raised = ctx.create_timer(HOUR), ctx.wait_for_external_event("go")
+        yield task.when_any([timer, raised])
+        timer.cancel()
+        return raised.get_result()
+
+    driver, executor = TurnDriver("order"), Changing(race).executor(turns)
+    driver.inbox.append(plain("executionSuspended"))
+    driver.raise_event("go", "at once")
+    await driver.run(executor)
+    driver.inbox = [plain("executionResumed")]
+    await driver.run(executor)
+    assert driver.end is not None
+    assert driver.end.result.value == '"at once"'
 
 
 async def test_an_orchestration_that_was_rewound_may_ask_again_for_what_failed(turns: Turns) -> None:

@@ -8,7 +8,9 @@ from typing import Any
 import azure.durable_functions as df
 import pytest
 from durabletask import task
+from durabletask.internal import tracing
 from google.protobuf.wrappers_pb2 import StringValue
+from opentelemetry.trace import get_current_span
 
 from devhost.taskhub.durable_executor import DurableExecutor
 from devhost.taskhub.hub import Turn
@@ -65,6 +67,12 @@ class App:
                 yield ctx.call_activity("clean up")
 
         @app.orchestration_trigger(context_name="ctx")
+        def traced(ctx: task.OrchestrationContext, _: None) -> Steps:
+            self.told.append(trace_id())
+            yield ctx.call_activity("first")
+            self.told.append(trace_id())
+
+        @app.orchestration_trigger(context_name="ctx")
         def replaying(ctx: task.OrchestrationContext, _: None) -> Steps:
             self.told.append(ctx.is_replaying)
             yield ctx.create_timer(timedelta(hours=1))
@@ -75,6 +83,12 @@ class App:
 
     def executor(self, turns: Turns) -> DurableExecutor:
         return DurableExecutor(self._sdk.functions, self._sdk, callable_of=self._sdk.callable_of, turns=turns)
+
+
+def trace_id() -> tuple[str, bool]:
+    """The trace that the orchestrator's own spans would belong to, and whether the SDK would make spans."""
+    context = get_current_span().get_span_context()
+    return format(context.trace_id, "032x"), not tracing._SPAN_EMISSION_SUPPRESSED.get()
 
 
 def deliver_all(driver: TurnDriver) -> None:
@@ -129,15 +143,23 @@ async def test_an_execution_that_is_forgotten_is_replayed_and_goes_on() -> None:
 async def test_no_more_are_kept_than_allowed_and_those_used_last_are() -> None:
     app, turns = App(), StickyTurns(check_every=NEVER, keep=2)
     executor = app.executor(turns)
-    drivers = [TurnDriver("chain", "1", f"i{number}") for number in range(3)]
-    for driver in drivers:
+    first, second, third = (TurnDriver("chain", "1", f"i{number}") for number in range(3))
+    for driver in (first, second, third):
         await driver.run(executor)
         deliver_all(driver)
     assert turns.kept == 2
-    for driver in reversed(drivers):
+    for driver, begun in ((third, 3), (second, 3), (first, 4)):
         await driver.run(executor)
         assert driver.end is not None
-    assert app.begun == 4, "only the first one had to be replayed"
+        assert app.begun == begun
+
+
+async def test_a_generator_that_has_to_make_room_is_closed() -> None:
+    app = App()
+    executor = app.executor(StickyTurns(keep=1))
+    await TurnDriver("tidy", None, "i0").run(executor)
+    await TurnDriver("chain", "1", "i1").run(executor)
+    assert app.told == ["tidied"]
 
 
 async def test_a_turn_whose_response_was_lost_is_run_again_from_the_history() -> None:
@@ -189,6 +211,19 @@ async def test_a_suspended_orchestration_takes_in_what_came_once_it_is_resumed()
     await driver.run(executor)
     assert driver.end is not None
     assert driver.end.result.value == "1"
+
+
+@pytest.mark.parametrize("turns", [ReplayedTurns(), StickyTurns(check_every=1)])
+async def test_what_was_asked_for_in_the_turn_that_suspended_it_is_no_divergence(turns: Turns) -> None:
+    executor, driver = App().executor(turns), TurnDriver("chain", "2")
+    await driver.run(executor)
+    deliver_all(driver)
+    driver.inbox.append(plain("executionSuspended"))
+    (second,) = (await driver.run(executor)).actions
+    assert second.id == 2
+    driver.inbox = [plain("executionResumed")]
+    assert not (await driver.run(executor)).actions
+    assert (await driver.run_to_the_end(executor)).result.value == "2"
 
 
 async def test_a_terminated_orchestration_ends_as_such_and_is_let_go() -> None:
@@ -249,3 +284,15 @@ async def test_only_what_is_run_again_is_told_that_it_is_replaying(turns: Turns,
     deliver_all(driver)
     await driver.run(executor)
     assert app.told == told
+
+
+@pytest.mark.parametrize("turns", [StickyTurns(check_every=NEVER), ReplayedTurns()])
+async def test_spans_of_the_app_belong_to_the_trace_that_started_the_orchestration_and_the_sdk_makes_none(
+    turns: Turns,
+) -> None:
+    app, driver = App(), TurnDriver("traced")
+    trace = "0af7651916cd43dd8448eb211c80319c"
+    driver.inbox[0].executionStarted.parentTraceContext.traceParent = f"00-{trace}-b7ad6b7169203331-01"
+    await driver.run_to_the_end(app.executor(turns))
+    assert set(app.told) == {(trace, False)}
+    assert trace_id() == ("0" * 32, True)

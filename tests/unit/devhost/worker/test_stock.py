@@ -9,7 +9,7 @@ import azure.durable_functions as df
 import pytest
 from durabletask import task
 
-from devhost.worker.stock import TESTED_VERSIONS, stock_orchestrator, untested
+from devhost.worker.stock import TESTED_VERSIONS, stock_activity, stock_orchestrator, untested
 
 type Steps = Generator[task.Task[Any], Any, Any]
 
@@ -86,6 +86,28 @@ def test_other_functions_of_the_sdk_are_not_orchestrators() -> None:
     entity = registered(lambda app: app.entity_trigger(context_name="context")(counter), "counter")  # type: ignore[arg-type]
     assert stock_orchestrator(activity) is None
     assert stock_orchestrator(entity) is None
+
+
+def test_only_an_async_activity_as_the_decorator_made_it_is_taken_for_one() -> None:
+    async def work(number: int) -> int:
+        return number
+
+    def blocking(number: int) -> int:
+        return number
+
+    def both(app: df.DFApp) -> None:
+        app.activity_trigger(input_name="number")(work)
+        app.activity_trigger(input_name="number")(blocking)
+
+    made = registered(both, "work")
+
+    @functools.wraps(made)
+    async def wrapper(*args: Any, **kwargs: Any) -> Any:
+        return await made(*args, **kwargs)
+
+    assert stock_activity(made) is work
+    for other in (wrapper, work, registered(both, "blocking"), print):
+        assert stock_activity(other) is None
 
 
 def test_the_installed_sdk_is_one_that_the_tests_have_seen() -> None:
