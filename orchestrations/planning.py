@@ -14,9 +14,8 @@ from orchestrations.nodes import AgentNode
 from orchestrations.requests import HierarchicalRequest, Node
 from orchestrations.run import Answer, NodeCall, Run
 from orchestrations.steps import call_node
-from shared.artifacts.references import REFERENCE
 from shared.budget import Allowance, set_aside, upper_bound
-from shared.contracts import MAX_STEP_ID, AgentCard, AgentInput, EarlierOutput, ErrorInfo, RunResult
+from shared.contracts import ARTIFACT_KEY, MAX_STEP_ID, AgentCard, AgentInput, EarlierOutput, ErrorInfo, RunResult
 from shared.plans import AvailableAgent, Plan, PlannedTask, PlanningRequest, plan_problems, team_of
 from shared.status import RunStatus
 
@@ -73,7 +72,7 @@ def examine(answer: Answer, run: Run[HierarchicalRequest], agents: Mapping[str, 
     if not answer.succeeded:
         message = error.message if error else f"the planner {answer.result.status}"
         return Examined(problems=(message,), mendable=error is not None and error.type == "ModelAnswerInvalid")
-    if isinstance(answer.result.output, dict) and REFERENCE in answer.result.output:
+    if isinstance(answer.result.output, dict) and ARTIFACT_KEY in answer.result.output:
         return Examined(problems=("the plan is too long to be checked; write shorter instructions",))
     try:
         plan = Plan.model_validate(answer.result.output)

@@ -17,6 +17,9 @@ from shared.status import RunStatus, StepStatus
 MAX_JSON_DEPTH = 64
 """How deep values may lie in one another. Parsers stop at about 200, and a value is stored inside documents."""
 
+ARTIFACT_KEY = "$artifact"
+"""The one key of the object that stands for a value kept as an artifact."""
+
 MAX_EVENTS = 20
 """How many events one agent call may publish."""
 

@@ -5,8 +5,7 @@ from typing import Annotated, Self
 
 from pydantic import Field, StringConstraints, model_validator
 
-from shared.artifacts.references import REFERENCE
-from shared.contracts import AgentCard, AgentName, Contract, JsonData
+from shared.contracts import ARTIFACT_KEY, AgentCard, AgentName, Contract, JsonData
 
 TaskName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,39}$")]
 Instruction = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=4000)]
@@ -76,7 +75,7 @@ class TeamReview(Contract):
 
     @model_validator(mode="after")
     def _has_a_text(self) -> Self:
-        if not isinstance(self.merged, str) and set(self.merged) != {REFERENCE}:
+        if not isinstance(self.merged, str) and set(self.merged) != {ARTIFACT_KEY}:
             raise ValueError("merged: a text, or a reference to one")
         return self
 

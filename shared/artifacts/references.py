@@ -4,10 +4,10 @@ from collections.abc import Mapping
 
 from pydantic import JsonValue, ValidationError
 
-from shared.contracts import ArtifactRef
+from shared.contracts import ARTIFACT_KEY, ArtifactRef
 from shared.errors import InvalidMessage
 
-REFERENCE = "$artifact"
+REFERENCE = ARTIFACT_KEY
 
 
 def refer(kept: ArtifactRef) -> JsonValue:
