@@ -41,7 +41,12 @@ class Ended:
 def over_bus[R: PatternRequest](run: Run[R], call: NodeCall) -> Branch:
     """Wait for the reply of an agent whose task is on its queue."""
     step_id = run.step_id(call.name)
-    answer = yield run.ctx.wait_for_external_event(names.reply_event(step_id))
+    reply = run.ctx.wait_for_external_event(names.reply_event(step_id))
+    try:
+        answer = yield reply
+    except GeneratorExit:
+        reply.cancel()
+        raise
     result = parsed(answer)
     broken = result.error is not None and result.error.type == INVALID_ANSWER
     return Ended(answered(call, step_id, result), None if broken else result.usage)

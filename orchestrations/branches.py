@@ -49,9 +49,9 @@ class Branches[T]:
 
     def stop(self) -> None:
         """Give up those that still run; what they wait for may complete, and nobody will look."""
-        for branch in self._running.values():
+        given_up, self._running = self._running, {}
+        for branch in given_up.values():
             branch.close()
-        self._running.clear()
 
     def _go_on(self, key: str, step: Callable[[], Task[Any]]) -> None:
         try:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 
-from durabletask.task import CompletableTask, OrchestrationContext, RetryPolicy, Task, TimerTask
+from durabletask.task import CancellableTask, CompletableTask, OrchestrationContext, RetryPolicy, Task, TimerTask
 
 from tests.support.documents import NOW
 
@@ -40,7 +40,7 @@ class FakeContext:
         self.instance_id = instance_id
         self.now = NOW
         self.activities: list[Activity] = []
-        self.events: dict[str, CompletableTask[Any]] = {}
+        self.events: dict[str, CancellableTask[Any]] = {}
         self.early: dict[str, list[Any]] = {}
         self.sub_orchestrations: list[SubOrchestration] = []
         self.timers: list[tuple[datetime, TimerTask]] = []
@@ -57,9 +57,9 @@ class FakeContext:
         self.activities.append(Activity(name, input, retry_policy, task))
         return task
 
-    def wait_for_external_event(self, name: str) -> Task[Any]:
+    def wait_for_external_event(self, name: str) -> CancellableTask[Any]:
         """Wait for an event; one that came early is there at once, as the SDK has it."""
-        self.events[name] = CompletableTask()
+        self.events[name] = CancellableTask()
         if self.early.get(name):
             self.events[name].complete(self.early[name].pop(0))
         return self.events[name]
