@@ -44,6 +44,9 @@ _STEPS: Final = frozenset(
 _take_in: Final = _OrchestrationExecutor.process_event
 
 
+_NO_TURN: Final = Turn("", "", (), ())
+
+
 class _Asked(dict[int, pb.OrchestratorAction]):
     """What the orchestrator asks for and its history has not confirmed yet; remembers what was taken out last."""
 
@@ -73,6 +76,7 @@ class Execution(_OrchestrationExecutor):
         self._state: _RuntimeOrchestrationContext | None = None
         self._asked = _Asked()
         self._replaying: bool | None = None
+        self._turn = _NO_TURN
         self._seen = 0
         self._last_seen: pb.HistoryEvent | None = None
 
@@ -125,6 +129,8 @@ class Execution(_OrchestrationExecutor):
         response = run(turn)
         self._seen = len(turn.past_events) + len(turn.new_events)
         self._last_seen = turn.new_events[-1] if turn.new_events else None
+        # The engine may want to let go of the history.
+        self._turn = _NO_TURN
         return response if self.divergence is None else self.fail(self.divergence)
 
     def _replay(self, turn: Turn) -> pb.OrchestratorResponse:

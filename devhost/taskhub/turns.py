@@ -17,7 +17,7 @@ from devhost.taskhub.hub import Turn
 from devhost.worker.stock import StockOrchestrator
 
 CHECK_EVERY: Final = 50
-KEEP: Final = 1000
+KEEP: Final = 4000
 LONGEST: Final = 300
 
 
