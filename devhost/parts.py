@@ -28,11 +28,12 @@ from devhost.offline_model.api import OfflineModelApi
 from devhost.options import HostOptions
 from devhost.taskhub.concurrency import Concurrency
 from devhost.taskhub.durable_executor import DurableExecutor
+from devhost.taskhub.embedded import EmbeddedTaskHub
 from devhost.taskhub.endpoint import MAX_MESSAGE_BYTES
 from devhost.taskhub.hub import TaskHub
-from devhost.taskhub.in_memory import InMemoryTaskHub
 from devhost.taskhub.management_api import ManagementApi
 from devhost.taskhub.turns import CHECK_EVERY, ReplayedTurns, StickyTurns
+from devhost.taskhub.versioning import VersionFailure, Versioning, VersionMatch
 from devhost.triggers.by_hand import manual_triggers
 from devhost.triggers.service_bus import build_service_bus_triggers
 from devhost.triggers.timer import build_timer_triggers
@@ -90,7 +91,13 @@ def build_parts(ground: Ground, worker: Worker, functions: Sequence[FunctionMeta
     """
     config, host_json, clock = ground.config, ground.config.host_json, ground.clock
     routes = build_routes(functions, host_json.text("extensions", "http", "routePrefix", default="api"))
-    hub = InMemoryTaskHub(clock, _concurrency(host_json), drain_within=ground.options.drain)
+    hub = EmbeddedTaskHub(
+        ground.state_dir / "taskhub",
+        clock,
+        _concurrency(host_json),
+        drain_within=ground.options.drain,
+        versioning=_versioning(ground.config),
+    )
     outputs = ServiceBusOutputs(functions, config.settings)
     timeout = host_json.duration("functionTimeout")
     invoker = Invoker(
@@ -178,6 +185,17 @@ def _concurrency(host_json: HostJson) -> Concurrency:
         return host_json.whole_number("extensions", "durableTask", f"maxConcurrent{kind}Functions", default=10)
 
     return Concurrency(orchestrators=most("Orchestrator"), activities=most("Activity"), entities=most("Entity"))
+
+
+def _versioning(config: AppConfig) -> Versioning:
+    at, host_json = ("extensions", "durableTask"), config.host_json
+    match = host_json.choice(*at, "versionMatchStrategy", choices=list(VersionMatch))
+    on_mismatch = host_json.choice(*at, "versionFailureStrategy", choices=list(VersionFailure))
+    return Versioning(
+        default=config.expand(host_json.text(*at, "defaultVersion", default="")) or None,
+        match=VersionMatch(match or VersionMatch.CURRENT_OR_OLDER),
+        on_mismatch=VersionFailure(on_mismatch or VersionFailure.REJECT),
+    )
 
 
 def _is_durable(function: FunctionMetadata) -> bool:

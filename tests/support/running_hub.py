@@ -1,9 +1,11 @@
-"""A started in-memory task hub with a `DFApp` behind it, and the SDK's client in front of it."""
+"""A started task hub with a `DFApp` behind it, and the SDK's client in front of it."""
 
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import azure.durable_functions as df
@@ -12,9 +14,9 @@ from durabletask.client import OrchestrationState, OrchestrationStatus
 from devhost.clock import Clock
 from devhost.taskhub.concurrency import Concurrency
 from devhost.taskhub.durable_executor import DurableExecutor
+from devhost.taskhub.embedded import EmbeddedTaskHub
 from devhost.taskhub.hub import WorkItemExecutor
 from devhost.taskhub.hub_client import HubClient
-from devhost.taskhub.in_memory import InMemoryTaskHub
 from tests.support.eventually import eventually
 from tests.support.sdk_app import SdkApp
 
@@ -23,7 +25,7 @@ from tests.support.sdk_app import SdkApp
 class RunningHub:
     """What a test talks to. Payloads are JSON text."""
 
-    hub: InMemoryTaskHub
+    hub: EmbeddedTaskHub
     app: SdkApp
     client: HubClient
 
@@ -67,16 +69,22 @@ async def running_hub(
     clock: Clock | None = None,
     concurrency: Concurrency | None = None,
     executor: WorkItemExecutor | None = None,
+    directory: Path | None = None,
+    **options: Any,
 ) -> AsyncIterator[RunningHub]:
-    """The hub, stopped at the end. `executor` replaces the one that runs the app's functions."""
+    """The hub, stopped at the end. `executor` replaces the one that runs the app's functions.
+
+    Without a `directory` its state is gone afterwards. `options` are those of `EmbeddedTaskHub`.
+    """
     sdk_app = SdkApp(app)
-    hub = InMemoryTaskHub(clock, concurrency)
-    await hub.start(executor or DurableExecutor(sdk_app.functions, sdk_app))
-    client = HubClient(hub.address)
-    try:
-        yield RunningHub(hub, sdk_app, client)
-    finally:
-        await client.close()
-        # A test that fails may leave work that never ends, and a clock that never moves.
-        async with asyncio.timeout(5):
-            await hub.stop()
+    with TemporaryDirectory() as folder:
+        hub = EmbeddedTaskHub(directory or Path(folder), clock, concurrency, **options)
+        await hub.start(executor or DurableExecutor(sdk_app.functions, sdk_app))
+        client = HubClient(hub.address)
+        try:
+            yield RunningHub(hub, sdk_app, client)
+        finally:
+            await client.close()
+            # A test that fails may leave work that never ends, and a clock that never moves.
+            async with asyncio.timeout(5):
+                await hub.stop()
