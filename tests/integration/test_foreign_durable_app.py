@@ -246,8 +246,8 @@ async def test_fifty_orchestrations_at_once_all_end_right(client: Client) -> Non
     assert outputs == [(200, sum(each * each for each in numbers)) for numbers in inputs]
 
 
-async def test_the_host_says_that_orchestrations_do_not_survive_it(host: HostProcess) -> None:
-    assert "orchestrations are kept in memory: runs in flight end with this process" in host.log
+async def test_the_host_says_at_its_start_what_was_under_way(host: HostProcess) -> None:
+    assert "hub.sqlite: nothing was under way" in host.log
 
 
 async def test_a_host_with_a_timer_set_and_a_client_waiting_ends_cleanly(tmp_path: Path) -> None:

@@ -87,7 +87,8 @@ class Engine:
     def start(self, executor: WorkItemExecutor) -> None:
         """Take up what the file holds and begin to hand out work."""
         recovered = recover(self.context, self.lifecycle, self.actions, self.activities)
-        _log.info("task hub %s: %s; %s", self._path, recovered, self.entities.recover())
+        recovered.operations, recovered.signals = self.entities.recover()
+        _log.info("task hub %s: %s", self._path, recovered)
         self._executor = executor
         self._hand_out_to(executor)
         self.context.pulse.ring()

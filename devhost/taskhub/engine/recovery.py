@@ -13,19 +13,26 @@ from devhost.taskhub.engine.outstanding import Outstanding, outstanding
 
 @dataclass(slots=True)
 class Recovered:
-    """What was found: how many orchestrations that have not ended, and what they wait for."""
+    """What was found: orchestrations that have not ended, and what is to be done, by kind."""
 
     instances: int = 0
     activities: int = 0
     timers: int = 0
     events: int = 0
+    operations: int = 0
+    signals: int = 0
 
     def __str__(self) -> str:
-        return (
-            f"{_count(self.instances, 'orchestration')} had not ended: "
-            f"{_count(self.activities, 'activity')} to run again, {_count(self.timers, 'timer')} set, "
-            f"{_count(self.events, 'event')} to take in"
+        if self == Recovered():
+            return "nothing was under way"
+        found = (
+            f"{_count(self.instances, 'orchestration')} under way: {_count(self.activities, 'activity')} to run again",
+            f"{_count(self.timers, 'timer')} set",
+            f"{_count(self.events, 'event')} to take in",
+            f"{_count(self.operations, 'entity operation')} to run",
+            f"{_count(self.signals, 'signal')} for later",
         )
+        return ", ".join(found)
 
 
 def recover(context: Context, lifecycle: Lifecycle, actions: Actions, activities: Activities) -> Recovered:

@@ -199,8 +199,8 @@ class Entities:
 
     # -- start -----------------------------------------------------------------------------------------------------
 
-    def recover(self) -> str:
-        """Take up what the file holds, and say what that is."""
+    def recover(self) -> tuple[int, int]:
+        """Take up what the file holds: how many operations are to be run now, and how many signals later."""
         waiting = delayed = 0
         for entity in self.journal.locked():
             if entity.mailbox.lock is not None:
@@ -217,7 +217,7 @@ class Entities:
                 self.sections.enter(lock.owner, lock.section, stored.message.event.entityLockRequested.lockSet)
         for entity in self.roster.active():
             self.batches.wake(entity)
-        return f"{waiting} operations of entities to run, {delayed} signals for later"
+        return waiting, delayed
 
 
 def _beginning(start: pb.StartNewOrchestrationAction) -> Beginning:

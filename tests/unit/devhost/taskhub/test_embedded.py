@@ -4,6 +4,7 @@ import asyncio
 import json
 import logging
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import grpc
@@ -15,8 +16,9 @@ from durabletask.internal import orchestrator_service_pb2 as pb
 
 from devhost.clock import ManualClock
 from devhost.taskhub.concurrency import Concurrency
+from devhost.taskhub.embedded import EmbeddedTaskHub
+from devhost.taskhub.engine.activities import RERUN_AFTER
 from devhost.taskhub.hub import Turn
-from devhost.taskhub.in_memory import RERUN_AFTER, InMemoryTaskHub
 from tests.support.eventually import eventually
 from tests.support.hub_app import Steps, make_app
 from tests.support.running_hub import running_hub
@@ -172,15 +174,25 @@ async def test_a_stopped_hub_leaves_no_tasks_behind_even_with_timers_set_and_cli
     await eventually(lambda: asyncio.all_tasks() == before)
 
 
-async def test_the_hub_says_at_start_that_it_is_not_durable(caplog: pytest.LogCaptureFixture) -> None:
-    with caplog.at_level(logging.INFO, logger="devhost.taskhub.in_memory"):
-        async with running_hub(make_app()):
-            pass
-    assert "orchestrations are kept in memory: runs in flight end with this process" in caplog.text
+async def test_the_hub_goes_on_after_a_restart_and_says_with_what(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, logger="devhost.taskhub")
+    clock = ManualClock()
+    async with running_hub(make_app(), clock=clock, directory=tmp_path) as hub:
+        sleeping, waiting = await hub.start("sleeper", "24"), await hub.start("waiter")
+        await eventually(lambda: hub.hub.engine.idle)
+    assert "nothing was under way" in caplog.text
+    async with running_hub(make_app(), clock=clock, directory=tmp_path) as hub:
+        assert "2 orchestrations under way: 0 activities to run again, 1 timer set, 0 events to take in" in caplog.text
+        await hub.client.raise_orchestration_event(waiting, "go", data='"now"')
+        clock.advance(timedelta(hours=24))
+        assert (await hub.finished(waiting)).serialized_output == '"now"'
+        assert (await hub.finished(sleeping)).runtime_status is OrchestrationStatus.COMPLETED
 
 
-async def test_there_is_no_address_before_the_start() -> None:
-    hub = InMemoryTaskHub()
+async def test_there_is_no_address_before_the_start(tmp_path: Path) -> None:
+    hub = EmbeddedTaskHub(tmp_path)
     with pytest.raises(RuntimeError, match="started"):
         _ = hub.address
     await hub.stop()
