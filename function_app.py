@@ -13,6 +13,7 @@ from agents.subscriptions import EventConsumer, subscription_functions
 from orchestrations.activities import orchestration_activities
 from orchestrations.http_api import run_routes
 from orchestrations.orchestrators import orchestrator_functions
+from orchestrations.outside_events import outside_event_functions
 from orchestrations.result_routes import result_routes
 from orchestrations.runs_api import runs_routes
 from orchestrations.start_queue import start_queue_functions
@@ -36,6 +37,7 @@ for blueprint in (
     orchestration_activities(CATALOG.cards, resources),
     start_routes(CATALOG.cards, resources),
     start_queue_functions(CATALOG.cards, resources),
+    outside_event_functions(CATALOG.cards, resources),
     run_routes(resources),
     runs_routes(resources),
     result_routes(resources),

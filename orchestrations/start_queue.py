@@ -61,7 +61,29 @@ async def start_from_message(
     Raises `InvalidMessage`, which names the field, for what can never be run, and `Conflict`.
     """
     request = parse_request(body)
-    key = request.idempotency_key or message_id
+    await start_requested(
+        request,
+        request.idempotency_key or message_id,
+        sent_to=names.START_QUEUE,
+        agents=agents,
+        orchestrations=orchestrations,
+        resources=resources,
+    )
+
+
+async def start_requested(
+    request: PatternRequest,
+    key: str,
+    *,
+    sent_to: str,
+    agents: Mapping[str, AgentCard],
+    orchestrations: Orchestrations,
+    resources: Resources,
+) -> None:
+    """Start the run that a message to `sent_to` asks for, once for each `key`; what may pass is tried again later.
+
+    Raises `InvalidMessage`, which names the field, and `Conflict`.
+    """
     try:
         await start_run(
             request.model_copy(update={"idempotency_key": None}),
@@ -71,10 +93,10 @@ async def start_from_message(
             idempotency_key=key,
         )
     except InvalidRequest as error:
-        raise InvalidMessage(f"a message to {names.START_QUEUE} cannot be run: {error}") from None
+        raise InvalidMessage(f"a message to {sent_to} cannot be run: {error}") from None
     except RetryableError as error:
-        log.warning("the run of message %s is not started yet: %s; coming back to it", message_id, error)
-        await _schedule_again(request, key, message_id, resources)
+        log.warning("the run of message %s is not started yet: %s; coming back to it", key, error)
+        await _schedule_again(request, key, resources)
 
 
 def parse_request(body: bytes) -> PatternRequest:
@@ -88,12 +110,12 @@ def parse_request(body: bytes) -> PatternRequest:
         raise InvalidMessage(f"a message to {names.START_QUEUE} is no request: {where}: {what}") from None
 
 
-async def _schedule_again(request: PatternRequest, key: str, message_id: str, resources: Resources) -> None:
+async def _schedule_again(request: PatternRequest, key: str, resources: Resources) -> None:
     now = resources.clock.now()
     again = request.model_copy(update={"idempotency_key": key})
     copy = OutgoingMessage(
         body=json.dumps(again.model_dump(mode="json")).encode(),
-        message_id=names.copy_message_id(message_id, now),
+        message_id=names.copy_message_id(key, now),
         enqueue_at=now + _AGAIN_AFTER,
     )
     await resources.bus.send(names.START_QUEUE, [copy])

@@ -6,9 +6,15 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
+from azure.servicebus import ServiceBusMessage, ServiceBusSubQueue
+from azure.servicebus.aio import ServiceBusClient
 
+from orchestrations.outside_events import event_key
+from orchestrations.starter import run_id
+from shared.events import OutsideEvent
 from tests.support.chat_model import chat_model
 from tests.support.deciding_model import DecidingModel
+from tests.support.eventually import eventually
 from tests.support.muster_host import MusterHost, muster_host
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -164,6 +170,85 @@ async def test_a_reaction_nested_in_a_sequence_gets_what_came_before(host: Muste
     assert task["status"] == "completed"
     assert outcomes(task) == {"writer": "answered", "event-driven.e1.notifier": "answered"}
     assert "A draft." in model.requests[-1]["messages"][-1]["content"]
+
+
+# -- events from outside ------------------------------------------------------------------------------------------
+
+OUTSIDE: dict[str, Any] = {
+    "specversion": "1.0",
+    "id": "reading-1",
+    "source": "/sensors/7",
+    "type": "DataReceived",
+    "data": {"celsius": 41.2},
+}
+TOPIC, ADMISSION = "agent-events", "outside.events"
+
+
+async def send(host: MusterHost, *messages: ServiceBusMessage) -> None:
+    client = ServiceBusClient.from_connection_string(host.connection_string)
+    async with client, client.get_topic_sender(TOPIC) as sender:
+        for message in messages:
+            await sender.send_messages(message)
+
+
+def run_of(event: dict[str, Any]) -> str:
+    return run_id("event-driven", event_key(OutsideEvent.model_validate(event)))
+
+
+async def are_dead(host: MusterHost, subscription: str, wanted: list[bytes]) -> bool:
+    """Whether all of these bodies come to be among the subscription's dead letters."""
+    client = ServiceBusClient.from_connection_string(host.connection_string)
+    queue = ServiceBusSubQueue.DEAD_LETTER
+    bodies: set[bytes] = set()
+    async with client, client.get_subscription_receiver(TOPIC, subscription, sub_queue=queue) as receiver:
+
+        async def all_there() -> bool:
+            for message in await receiver.receive_messages(max_message_count=10, max_wait_time=1):
+                bodies.add(b"".join(message.body))
+                await receiver.complete_message(message)
+            return bodies.issuperset(wanted)
+
+        return bool(await eventually(all_there, within=30.0, every=0.05))
+
+
+async def test_an_event_that_a_producer_puts_on_the_topic_is_a_run_to_be_looked_up(
+    host: MusterHost, model: DecidingModel
+) -> None:
+    model.begin(analyst=ANALYSIS, notifier=NOTICE)
+    body = json.dumps(OUTSIDE)
+    await send(host, ServiceBusMessage(body), ServiceBusMessage(body, subject="anything"))
+
+    async def there() -> bool:
+        return (await host.get(f"/api/task/{run_of(OUTSIDE)}"))[0] == 200
+
+    assert await eventually(there, within=20.0, every=0.05)
+    task = await host.finished(run_of(OUTSIDE))
+    assert (task["status"], task["type"], task["input"]) == ("completed", "event-driven", {"celsius": 41.2})
+    assert len(task["result"]["reactions"]) == 4
+    assert dict(model.calls) == {"analyst": 1, "notifier": 2}, "the second message is the same event"
+    assert all("/sensors/7" in each["messages"][-1]["content"] for each in model.requests[:1])
+
+
+async def test_what_is_no_event_is_left_to_the_dead_letters_and_the_log_says_why(
+    host: MusterHost, model: DecidingModel
+) -> None:
+    model.begin()
+    bad = [b"no JSON", json.dumps({**OUTSIDE, "type": "Ghost"}).encode(), json.dumps({"specversion": "1.0"}).encode()]
+    await send(host, *(ServiceBusMessage(body) for body in bad))
+    assert await are_dead(host, ADMISSION, bad)
+    for why in ("Invalid JSON", "no agent subscribes to Ghost", "is no event: id: Field required"):
+        assert why in host.process.log
+    assert not model.calls
+
+
+async def test_an_event_that_only_claims_to_be_of_a_run_costs_nothing(host: MusterHost, model: DecidingModel) -> None:
+    model.begin(analyst=ANALYSIS)
+    forged = json.dumps(
+        {**OUTSIDE, "id": "e1", "rootid": "nobody", "hop": 0, "reactors": "analyst", "replyto": "nobody"}
+    )
+    await send(host, ServiceBusMessage(forged, subject="DataReceived", to="agents"))
+    assert await are_dead(host, "analyst", [forged.encode()])
+    assert not model.calls
 
 
 @pytest.mark.parametrize(

@@ -41,7 +41,7 @@ class World:
         self.clock = ManualClock(NOW)
         self.model = ScriptedModel(self._say)
         self.bus = MemoryBus(
-            (f"{name}-tasks" for name in ("research", "writer", "editor", "publisher", "tester")),
+            ("workflow-starts", *(f"{name}-tasks" for name in ("research", "writer", "editor", "publisher", "tester"))),
             {names.EVENTS_TOPIC: {"everyone": lambda _: True}},
         )
         self.store = SqliteState(folder / "state.db")
