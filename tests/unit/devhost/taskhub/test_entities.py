@@ -5,12 +5,9 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-import grpc
-import grpc.aio
 import pytest
 from durabletask import entities
 from durabletask.entities import EntityInstanceId
-from durabletask.internal import orchestrator_service_pb2 as pb
 
 from devhost.clock import ManualClock
 from tests.support.durable_hub import DurableHub, durable_hub
@@ -144,13 +141,3 @@ async def test_an_owner_that_is_terminated_lets_go_of_its_locks_and_of_those_it_
         await hub.finished(holder)
         await hub.finished(waiter)
         assert await hub.output("read", '"a"') == "0"
-
-
-@pytest.mark.parametrize("identity", ["", "counter", "@counter", "@@a", "@a@", "@a@b@c"])
-async def test_a_signal_to_what_is_no_entity_is_refused(tmp_path: Path, identity: str) -> None:
-    async with durable_hub(make_entity_app(), tmp_path) as hub:
-        stub = hub.client._pages
-        for call in (stub.SignalEntity(pb.SignalEntityRequest(instanceId=identity, name="add")),):
-            with pytest.raises(grpc.aio.AioRpcError) as refused:
-                await call
-            assert refused.value.code() is grpc.StatusCode.INVALID_ARGUMENT
