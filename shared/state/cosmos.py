@@ -17,6 +17,7 @@ from shared.state.cosmos_documents import (
     EventBodies,
     change,
     claim_digest,
+    is_left_over,
     run_item,
     run_item_id,
     run_of,
@@ -81,7 +82,9 @@ class CosmosState:
             return None
         steps = [(item, await self._bodies.unpacked(item)) for item in items if item["kind"] == "step"]
         steps.sort(key=lambda step: (step[1][0].at, str(step[0]["id"])))
-        return RunRecord(run=await self._run(run), steps=tuple(step_of_item(item, events) for item, events in steps))
+        document = await self._run(run)
+        own = [(item, events) for item, events in steps if not is_left_over(document, events[0])]
+        return RunRecord(run=document, steps=tuple(step_of_item(item, events) for item, events in own))
 
     async def advance_run(
         self, task_id: str, to: RunStatus, *, now: datetime, result: RunResult | None = None
@@ -111,12 +114,12 @@ class CosmosState:
         # A first attempt is nearly always of a step that is not there yet; to look first would be a second read.
         fresh = request.attempt == 1 and run is not None and not run_is_over(run.status)
         for _ in range(_ROUNDS):
-            item = None if fresh else await self._container.read(step_item_id(task_id, step_id), task_id)
-            step = await self._step(item) if item is not None else None
-            decision = decide_claim(run, step, request)
-            if not isinstance(decision, StepClaimed):
-                return decision
             try:
+                item = None if fresh else await self._read_step_item(run, task_id, step_id)
+                step = await self._step(item) if item is not None else None
+                decision = decide_claim(run, step, request)
+                if not isinstance(decision, StepClaimed):
+                    return decision
                 return Claimed(await self._write_claim(task_id, item, step, decision))
             except (AlreadyThere, Changed, NotThere):
                 fresh = False
@@ -146,7 +149,7 @@ class CosmosState:
         """The events of all the run's documents under their numbers; see `StateStore.read_log`."""
         if not is_task_id(task_id):
             return None
-        log = await numbered_log(self._container, self._bodies, task_id)
+        log = await numbered_log(self._container, self._bodies, task_id, self._retention)
         if log is None:
             return None
         units = (log.request_units or 0) + self.charges.unreported(task_id)
@@ -183,6 +186,14 @@ class CosmosState:
             return None
         item = await self._container.read(run_item_id(task_id), task_id)
         return await self._run(item) if item is not None else None
+
+    async def _read_step_item(self, run: RunDocument | None, task_id: str, step_id: str) -> Item | None:
+        """The step's document. One of an earlier run of this id is removed. May raise `Changed`."""
+        item = await self._container.read(step_item_id(task_id, step_id), task_id)
+        if item is None or run is None or not is_left_over(run, (await self._bodies.unpacked(item))[0]):
+            return item
+        await self._container.delete(str(item["id"]), task_id, etag=str(item["_etag"]))
+        return None
 
     async def _run_by_a_write(self, task_id: str) -> RunDocument | None:
         """The run as the service itself knows it. A read may be late where another process has just created it, and

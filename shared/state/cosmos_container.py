@@ -126,24 +126,21 @@ class CosmosContainer:
         A condition is text of the query language, so it is made of constants and digests only. Raises `NotThere` and
         `Changed`.
         """
-        from azure.core import MatchConditions
-
-        guards: dict[str, Any] = {}
+        guards = _unless_changed(etag)
         if condition is not None:
             guards["filter_predicate"] = f"from c where {condition}"
-        if etag is not None:
-            guards |= {"etag": etag, "match_condition": MatchConditions.IfNotModified}
 
         async def call(container: ContainerProxy, hook: _Hook) -> Item:
             return dict(await container.patch_item(item_id, partition, list(operations), response_hook=hook, **guards))
 
         return await self._call("patch", partition, call)
 
-    async def delete(self, item_id: str, partition: str) -> bool:
-        """Delete a document; False when there is none."""
+    async def delete(self, item_id: str, partition: str, *, etag: str | None = None) -> bool:
+        """Delete a document; False when there is none. Raises `Changed` when it is not as `etag` says any more."""
+        guards = _unless_changed(etag)
 
         async def call(container: ContainerProxy, hook: _Hook) -> None:
-            await container.delete_item(item_id, partition, response_hook=hook)
+            await container.delete_item(item_id, partition, response_hook=hook, **guards)
 
         try:
             await self._call("delete", partition, call)
@@ -239,6 +236,12 @@ class CosmosContainer:
                 return Changed()
             case status:
                 return _refused(status, error, where, operation)
+
+
+def _unless_changed(etag: str | None) -> dict[str, Any]:
+    from azure.core import MatchConditions
+
+    return {} if etag is None else {"etag": etag, "match_condition": MatchConditions.IfNotModified}
 
 
 def _refused(status: int | None, error: _ServiceError, where: str, operation: str) -> MusterError:

@@ -31,6 +31,8 @@ document may have, and a write of 64 KB costs hundreds of request units as it is
 STEP_GRACE = timedelta(days=30)
 """How much longer than its run a step is kept, so that nobody sees a run that has lost its steps."""
 
+_CLOCKS = timedelta(hours=12)
+
 _PLAIN = re.compile(r"[A-Za-z0-9_-]")
 
 
@@ -191,6 +193,14 @@ def run_time_to_live(status: RunStatus, retention: timedelta | None) -> Item:
 def step_time_to_live(retention: timedelta | None) -> Item:
     """The same for a step, which is kept a while longer than its run."""
     return {} if retention is None else {"ttl": int((retention + STEP_GRACE).total_seconds())}
+
+
+def is_left_over(run: RunDocument, first: RunEvent) -> bool:
+    """Whether a step that began with `first` belongs to an earlier run of this id, whose document's time was over.
+
+    Two such runs lie at least a day apart, which no two clocks do.
+    """
+    return first.at < run.created_at - _CLOCKS
 
 
 def change(head: Item, event: Item, request_units: float) -> list[Item]:

@@ -16,9 +16,11 @@ from shared.state.cosmos_documents import (
     SCHEMA_VERSION,
     EventBodies,
     corrupted,
+    is_left_over,
     log_item_id,
     run_item,
     run_item_id,
+    run_of,
     run_time_to_live,
     step_item,
     step_time_to_live,
@@ -30,6 +32,8 @@ _ROUNDS = 20
 _PAUSE_SECONDS = 0.005
 _PARTITION = "select * from c where c.task_id = @run"
 _IDS = "select c.id, c.kind from c where c.task_id = @run"
+LOG_GRACE = timedelta(days=365)
+"""How much longer than its run the numbers of a log are kept after the last of them: it may be long before the next."""
 _BATCH_ITEMS = 100
 _BATCH_BYTES = 1024 * 1024
 
@@ -53,17 +57,20 @@ class _Placed:
         return (self.at, rank, self.place, self.index)
 
 
-async def numbered_log(container: CosmosContainer, bodies: EventBodies, task_id: str) -> EventLog | None:
+async def numbered_log(
+    container: CosmosContainer, bodies: EventBodies, task_id: str, retention: timedelta | None
+) -> EventLog | None:
     """The log of a run; None when there is no such run. Events without a number are given theirs."""
     lost = False
     for number in range(_ROUNDS):
         await asyncio.sleep(number * _PAUSE_SECONDS)
         items = await container.query(_PARTITION, {"run": task_id}, partition=task_id)
-        if not any(item["kind"] == "run" for item in items):
+        run = next((item for item in items if item["kind"] == "run"), None)
+        if run is None:
             return None
         stored = next((item for item in items if item["kind"] == "log"), None)
-        found = [placed for item in items if item["kind"] != "log" for placed in await _placed(bodies, item)]
-        known = _order(stored)
+        found = await _found(bodies, run, items)
+        known = _order(stored, run)
         order = _with_new(known, found)
         # Another reader numbered an event that this one does not see yet, or a document was removed by hand.
         lost = len(order) > len(found)
@@ -71,7 +78,7 @@ async def numbered_log(container: CosmosContainer, bodies: EventBodies, task_id:
             continue
         try:
             if len(order) > len(known):
-                await _keep(container, task_id, stored, order)
+                await _keep(container, stored, log_item(run, order, retention))
         except (AlreadyThere, Changed, NotThere):
             continue
         by_place = {placed.place: placed.event for placed in found}
@@ -112,6 +119,13 @@ async def purge(container: CosmosContainer, task_id: str) -> int:
     return sum(kind != "log" for kind in deleted)
 
 
+async def _found(bodies: EventBodies, run: Item, items: Iterable[Item]) -> list[_Placed]:
+    """The events of a run's documents; those of steps that an earlier run of this id left behind are none of them."""
+    document = run_of(run, await bodies.unpacked(run))
+    found = [await _placed(bodies, item) for item in items if item["kind"] != "log"]
+    return [event for placed in found if not is_left_over(document, placed[0].event) for event in placed]
+
+
 async def _placed(bodies: EventBodies, item: Item) -> list[_Placed]:
     placed: list[_Placed] = []
     for index, event in enumerate(await bodies.unpacked(item)):
@@ -126,32 +140,40 @@ def _with_new(known: Sequence[str], found: Iterable[_Placed]) -> list[str]:
     return [*known, *(placed.place for placed in new)]
 
 
-def _order(stored: Item | None) -> list[str]:
+def _order(stored: Item | None, run: Item) -> list[str]:
     if stored is None:
         return []
     order = stored.get("order")
     if stored.get("schema_version") != SCHEMA_VERSION or not isinstance(order, list):
         raise corrupted(stored, "it numbers no events in a way that this app reads")
+    if stored.get("created_at") != run["created_at"]:
+        # It numbers the events of an earlier run of this id.
+        return []
     if len(set(order)) != len(order):
         raise corrupted(stored, "it gives an event two numbers")
     return [str(place) for place in order]
 
 
-async def _keep(container: CosmosContainer, task_id: str, stored: Item | None, order: Sequence[str]) -> None:
+async def _keep(container: CosmosContainer, stored: Item | None, log: Item) -> None:
     if stored is None:
-        await container.create(_log_item(task_id, order), task_id)
-    else:
-        change = [{"op": "set", "path": "/order", "value": list(order)}]
-        await container.patch(stored["id"], task_id, change, etag=stored["_etag"])
+        await container.create(log, log["task_id"])
+        return
+    changes = [
+        {"op": "set", "path": f"/{name}", "value": log[name]} for name in ("order", "created_at", "ttl") if name in log
+    ]
+    await container.patch(stored["id"], log["task_id"], changes, etag=stored["_etag"])
 
 
-def _log_item(task_id: str, order: Sequence[str]) -> Item:
+def log_item(run: Item, order: Sequence[str], retention: timedelta | None) -> Item:
+    """The document that gives the events of `run` their numbers, in this order."""
     return {
-        "id": log_item_id(task_id),
-        "task_id": task_id,
+        "id": log_item_id(run["task_id"]),
+        "task_id": run["task_id"],
         "kind": "log",
         "schema_version": SCHEMA_VERSION,
+        "created_at": run["created_at"],
         "order": list(order),
+        **({} if retention is None else {"ttl": int((retention + LOG_GRACE).total_seconds())}),
     }
 
 
@@ -165,7 +187,7 @@ async def _items(bodies: EventBodies, log: EventLog, retention: timedelta | None
         stored.append(await bodies.packed(log.task_id, numbered.event))
     steps = [step_item(step, events[step.step_id]) | step_time_to_live(retention) for step in record.steps]
     run = run_item(record.run, events[""]) | run_time_to_live(record.run.status, retention)
-    return [*steps, _log_item(log.task_id, order), run]
+    return [*steps, log_item(run, order, retention), run]
 
 
 def _batches(items: Iterable[Item]) -> Iterator[list[Item]]:

@@ -16,6 +16,7 @@ from shared.errors import ClaimLost, ConfigurationError, DocumentTooLarge, Muste
 from shared.state.cosmos import CosmosState
 from shared.state.cosmos_container import CosmosConnection
 from shared.state.cosmos_documents import EventBodies, run_item, step_item
+from shared.state.cosmos_logs import log_item
 from shared.state.decisions import Busy, Claimed
 from shared.state.events import EventLog, NumberedEvent, RunCreated, StepClaimed
 from shared.state.listing import RunFilter
@@ -324,13 +325,35 @@ async def test_a_document_whose_large_value_is_lost_is_named(
 async def test_a_log_that_numbers_what_no_document_has_is_said_to_be_damaged(
     store: CosmosState, service: RecordedCosmos, run: dict[str, Any]
 ) -> None:
-    numbers = {"id": "log.run-1", "task_id": "run-1", "kind": "log", "schema_version": 1, "order": ["#0", "gone#0"]}
+    numbers = {"id": "log.run-1", "task_id": "run-1", "kind": "log", "schema_version": 1}
+    numbers |= {"created_at": run["created_at"], "order": ["#0", "gone#0"]}
     service.answers = [Answer(200, {"Documents": [run, numbers], "_count": 2})]
     with pytest.raises(StateCorrupted, match="numbers events that no document has"):
         await store.read_log("run-1")
     service.answers = [Answer(200, {"Documents": [run, {**numbers, "order": ["#0", "#0"]}], "_count": 2})]
     with pytest.raises(StateCorrupted, match="two numbers"):
         await store.read_log("run-1")
+
+
+async def test_what_is_left_of_an_earlier_run_of_an_id_is_not_taken_for_the_new_ones(
+    store: CosmosState, service: RecordedCosmos, run: dict[str, Any], step: dict[str, Any], tmp_path: Path
+) -> None:
+    later = a_run(created_at=after(100 * 86400), updated_at=after(100 * 86400))
+    created = RunCreated(at=later.created_at, run=later)
+    new = run_item(later, [await EventBodies(FileArtifacts(tmp_path)).packed("run-1", created)])
+    numbers = log_item(run, ["#0", "research#0"], RETENTION) | {"_etag": '"log"'}
+    service.answers = [Answer(200, {"Documents": [new, step, numbers], "_count": 3})]
+    record = await store.read_run("run-1")
+    assert record is not None
+    assert record.steps == ()
+    service.answers.append(Answer(200, numbers))
+    log = await store.read_log("run-1")
+    assert log is not None
+    assert [numbered.event for numbered in log.events] == [created]
+    service.answers = [Answer(200, new), Answer(409), Answer(200, step), Answer(204), Answer(201)]
+    assert isinstance(await store.claim_step(a_claim(owner="new", at=100 * 86400)), Claimed)
+    removal, creation = service.asked[-2:]
+    assert (removal.method, removal.headers["If-Match"], creation.method) == ("DELETE", '"step"', "POST")
 
 
 async def test_a_line_that_was_changed_by_hand_names_its_document(store: CosmosState, service: RecordedCosmos) -> None:
