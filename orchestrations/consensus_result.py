@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import JsonValue, ValidationError
 
-from orchestrations.account import answered, run_result
+from orchestrations.account import BUDGET_EXHAUSTED, answered, out_of_budget, run_result
 from orchestrations.ballots import Abstention, Ballot, option_in
 from orchestrations.nodes import PatternRequest
 from orchestrations.run import Answer
@@ -58,8 +58,9 @@ class TieBreak:
 def conclude(vote: Vote, ballots: Sequence[Ballot], answers: Sequence[Answer], broken: TieBreak) -> RunResult:
     """The run's result from one ballot and one answer for each voter.
 
-    Failed without a quorum, or when whoever was to decide a tie did not. Partial when a voter that was asked gave no
-    ballot and did not say that it abstains. An open vote whose rule for ties is `no_decision` is complete.
+    Failed without a quorum, or when whoever was to decide a tie did not; out of budget when that is why. Partial when
+    a voter that was asked gave no ballot and did not say that it abstains. An open vote whose rule for ties is
+    `no_decision` is complete.
     """
     verdict = standing(vote, ballots)
     if verdict is None:
@@ -79,6 +80,8 @@ def conclude(vote: Vote, ballots: Sequence[Ballot], answers: Sequence[Answer], b
     error = broken.error
     if verdict == NO_QUORUM:
         error = ErrorInfo(type="NoQuorum", message=f"{counted.cast} of the {counted.needed} ballots needed were cast")
+    elif option is None and error is None and any(map(out_of_budget, answers)):
+        error = ErrorInfo(type=BUDGET_EXHAUSTED, message="nobody won, and who might have decided it cost too much")
     whole = all(ballot.abstention in _HARMLESS for ballot in ballots)
     status = RunStatus.FAILED if error else RunStatus.COMPLETED if whole else RunStatus.PARTIAL
     asked = [*answers, broken.answer] if broken.answer else list(answers)

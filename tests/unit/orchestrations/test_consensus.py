@@ -9,6 +9,7 @@ from pydantic import ValidationError
 from orchestrations.consensus_result import ConsensusResult
 from orchestrations.requests import ConsensusRequest
 from shared.ballots import BallotPaper
+from shared.contracts import AgentResult, Usage
 from shared.status import RunStatus
 from tests.support.documents import a_card, a_failure, a_result
 from tests.support.pattern_run import PatternRun
@@ -306,22 +307,57 @@ def test_a_voter_with_a_question_of_its_own_gets_a_paper_of_its_own() -> None:
 # -- budget -----------------------------------------------------------------------------------------------------
 
 
-def test_voters_that_the_budget_cannot_pay_are_not_asked_and_the_run_says_so() -> None:
-    cards = {name: a_card(name, max_output_tokens=1000) for name in "abc"}
-    run = PatternRun(a_request("abc", budget={"tokens": 2300}), cards=cards)
-    assert list(run.sent) == ["a", "b"]
-    run.answer("a", "yes")
-    run.answer("b", "no")
-    run.answer("c", "no") if "c" in run.sent else None
-    assert run.result.status in (RunStatus.BUDGET_EXHAUSTED, RunStatus.PARTIAL, RunStatus.COMPLETED)
+CARDS = {name: a_card(name, max_output_tokens=1000) for name in ("a", "b", "c", "judge")}
+"""With the paper of these tests a call may come to 1,066 tokens."""
 
 
-def test_a_vote_that_cannot_be_paid_for_is_out_of_budget() -> None:
-    cards = {name: a_card(name, max_output_tokens=1000) for name in "abc"}
-    run = PatternRun(a_request("abc", budget={"tokens": 1200}, quorum=3), cards=cards)
-    if run.open:
-        run.answer("a", a_result("yes", usage={"input_tokens": 500, "output_tokens": 600}))
+def priced(tokens: int, **changes: Any) -> PatternRun:
+    return PatternRun(a_request("abc", budget={"tokens": tokens}, **changes), cards=CARDS)
+
+
+def costly(choice: str) -> AgentResult:
+    return a_result(choice, usage=Usage(input_tokens=60, output_tokens=1000))
+
+
+def test_no_more_voters_are_asked_than_the_budget_can_pay_in_the_worst_case() -> None:
+    run = priced(1500)
+    assert run.open == ["a"]
+    run.answer("a", costly("yes"))
+    assert list(run.sent) == ["a"]
     assert run.result.status is RunStatus.BUDGET_EXHAUSTED
+    assert run.outcomes() == {"a": "answered", "b": "skipped", "c": "skipped"}
+    assert decided(run).tally.abstained == {"failed": 2}
+
+
+def test_what_a_voter_did_not_use_pays_for_the_next() -> None:
+    run = priced(1500)
+    run.answer("a", a_result("yes"))
+    assert run.open == ["b"]
+    run.answer("b", a_result("yes"))
+    assert (run.result.status, decided(run).decision) == (RunStatus.COMPLETED, "yes")
+
+
+def test_a_vote_that_is_level_because_the_third_voter_costs_too_much_is_out_of_budget() -> None:
+    run = priced(2300)
+    run.answer("a", costly("yes"))
+    run.answer("b", costly("no"))
+    assert run.result.status is RunStatus.BUDGET_EXHAUSTED
+    assert (decided(run).decision, run.outcomes()["c"]) == (None, "skipped")
+
+
+def test_a_vote_that_is_decided_all_the_same_is_partial() -> None:
+    run = priced(2300, rule="unanimous", quorum=2)
+    run.answer("a", costly("yes"))
+    run.answer("b", costly("yes"))
+    assert (run.result.status, decided(run).decision) == (RunStatus.PARTIAL, "yes")
+
+
+def test_a_judge_that_costs_too_much_is_not_asked_and_the_run_says_so() -> None:
+    run = PatternRun(a_request("ab", budget={"tokens": 2300}, tie="judge"), cards=CARDS)
+    run.answer("a", costly("yes"))
+    run.answer("b", costly("no"))
+    assert "judge" not in run.sent
+    assert (run.result.status, run.outcomes()["judge"]) == (RunStatus.BUDGET_EXHAUSTED, "skipped")
 
 
 # -- everything that can happen ---------------------------------------------------------------------------------
