@@ -5,7 +5,7 @@ import asyncio
 import sys
 from collections.abc import Callable
 
-from bench import cold_start, pipelines, servicebus, state, taskhub
+from bench import cold_start, pipelines, servicebus, state, taskhub, votes
 from bench.table import print_machine
 
 MEASUREMENTS: dict[str, Callable[[], None]] = {
@@ -14,6 +14,7 @@ MEASUREMENTS: dict[str, Callable[[], None]] = {
     "servicebus": lambda: asyncio.run(servicebus.measure()),
     "state": lambda: asyncio.run(state.measure()),
     "taskhub": lambda: asyncio.run(taskhub.measure()),
+    "votes": lambda: asyncio.run(votes.measure()),
 }
 
 
