@@ -2,11 +2,14 @@
 
 import asyncio
 from pathlib import Path
+from typing import Any
 
 import pytest
+from durabletask import task
+from durabletask.internal import orchestrator_service_pb2 as pb
 
 from tests.support.engine_ground import EngineGround
-from tests.support.hub_app import make_app
+from tests.support.hub_app import HOUR, Steps, make_app
 
 # The SDK advises once in a process; an app's own tests would see the same.
 pytestmark = pytest.mark.filterwarnings("ignore:azure.functions df_loads was called:DeprecationWarning")
@@ -66,3 +69,32 @@ async def test_what_has_finished_or_only_waits_leaves_memory(tmp_path: Path) -> 
     assert len(ground.engine.context.instances) == 0
     assert ground.engine.context.timers.count() == 0
     await ground.close()
+
+
+async def test_a_long_loop_grows_neither_memory_nor_the_file(tmp_path: Path) -> None:
+    app = make_app()
+
+    @app.orchestration_trigger(context_name="ctx")
+    def loop(ctx: task.OrchestrationContext, left: int) -> Steps:
+        limit = ctx.create_timer(HOUR)
+        step: task.Task[Any] = ctx.call_activity("add_one", input=left)
+        yield task.when_any([step, limit])
+        if left:
+            ctx.continue_as_new(left - 1)
+
+    ground = EngineGround(tmp_path / "hub", app)
+    ground.start()
+    looping = await ground.begin("loop", "300")
+    waiting = await ground.begin("waiter")
+    await ground.still()
+    assert ground.status(looping) == pb.ORCHESTRATION_STATUS_COMPLETED
+    assert ground.engine.next_due is None, "the timers of ended executions are still set"
+    assert [each.id for each in ground.engine.context.instances.all_active()] == [waiting]
+    assert rows(ground, "history") < 10
+    assert [rows(ground, table) for table in ("inbox", "strays", "inputs", "outputs")] == [0, 0, 1, 0]
+    await ground.close()
+
+
+def rows(ground: EngineGround, table: str) -> int:
+    (count,) = ground.engine.context.commits.connection.execute(f"SELECT count(*) FROM {table}").fetchone()
+    return int(count)
