@@ -21,6 +21,7 @@ from scripts.demo import DATA_DIR, OFFLINE_MODEL, STATE_DIR, console, short, sho
 from scripts.local_host import ROOT, HostFailed, ensure_settings, local_host
 from scripts.node_packages import NodeUnavailable
 from scripts.run_api import CallRefused, RunApi
+from scripts.team_views import causes, team
 
 SUFFICIENT = frozenset({"completed", "partial"})
 
@@ -40,6 +41,8 @@ class Example:
 
 
 EXAMPLES: Mapping[str, Example] = {
+    "hierarchical": Example("topic", "Why the sea is salt", {"preset": "editorial"}, team),
+    "event-driven": Example("readings", "hall: 19.5, 19.7, 41.2 degrees Celsius", {"event": "DataReceived"}, causes),
     "consensus": Example(
         "post",
         "Bring your pitchforks to Elm Street 12 tonight. You know what he did.",
