@@ -17,7 +17,6 @@ from aiohttp import web
 from devhost.bindings.service_bus_output import ServiceBusOutputs
 from devhost.clock import Clock
 from devhost.config import AppConfig
-from devhost.host_json import HostJson
 from devhost.http.admin_api import AdminApi
 from devhost.http.function_endpoint import FunctionEndpoint
 from devhost.http.limits import RequestLimits
@@ -26,14 +25,13 @@ from devhost.http.server import HttpServer
 from devhost.keys import DURABLE_KEY, HostKeys
 from devhost.offline_model.api import OfflineModelApi
 from devhost.options import HostOptions
-from devhost.taskhub.concurrency import Concurrency
 from devhost.taskhub.durable_executor import DurableExecutor
 from devhost.taskhub.embedded import EmbeddedTaskHub
 from devhost.taskhub.endpoint import MAX_MESSAGE_BYTES
+from devhost.taskhub.host_settings import concurrency_of, versioning_of
 from devhost.taskhub.hub import TaskHub
 from devhost.taskhub.management_api import ManagementApi
 from devhost.taskhub.turns import CHECK_EVERY, ReplayedTurns, StickyTurns
-from devhost.taskhub.versioning import VersionFailure, Versioning, VersionMatch
 from devhost.triggers.by_hand import manual_triggers
 from devhost.triggers.service_bus import build_service_bus_triggers
 from devhost.triggers.timer import build_timer_triggers
@@ -94,9 +92,9 @@ def build_parts(ground: Ground, worker: Worker, functions: Sequence[FunctionMeta
     hub = EmbeddedTaskHub(
         ground.state_dir / "taskhub",
         clock,
-        _concurrency(host_json),
+        concurrency_of(host_json),
         drain_within=ground.options.drain,
-        versioning=_versioning(ground.config),
+        versioning=versioning_of(host_json, config.expand),
     )
     outputs = ServiceBusOutputs(functions, config.settings)
     timeout = host_json.duration("functionTimeout")
@@ -178,24 +176,6 @@ def _own_routes(
     yield from OfflineModelApi(ground.clock, ground.options.offline_model_delay).routes()
     if durable is not None:
         yield from durable.management.route_defs()
-
-
-def _concurrency(host_json: HostJson) -> Concurrency:
-    def most(kind: str) -> int:
-        return host_json.whole_number("extensions", "durableTask", f"maxConcurrent{kind}Functions", default=10)
-
-    return Concurrency(orchestrators=most("Orchestrator"), activities=most("Activity"), entities=most("Entity"))
-
-
-def _versioning(config: AppConfig) -> Versioning:
-    at, host_json = ("extensions", "durableTask"), config.host_json
-    match = host_json.choice(*at, "versionMatchStrategy", choices=list(VersionMatch))
-    on_mismatch = host_json.choice(*at, "versionFailureStrategy", choices=list(VersionFailure))
-    return Versioning(
-        default=config.expand(host_json.text(*at, "defaultVersion", default="")) or None,
-        match=VersionMatch(match or VersionMatch.CURRENT_OR_OLDER),
-        on_mismatch=VersionFailure(on_mismatch or VersionFailure.REJECT),
-    )
 
 
 def _is_durable(function: FunctionMetadata) -> bool:
