@@ -9,6 +9,7 @@ The COMMIT runs on the event loop, as everything else does. It blocks for one wr
 """
 
 import asyncio
+import contextlib
 import logging
 import sqlite3
 from collections.abc import Callable, Sequence
@@ -159,6 +160,8 @@ class Commits:
             part.committed()
 
     def _fail(self, error: Exception | None, waiters: list[asyncio.Future[None]]) -> None:
+        with contextlib.suppress(sqlite3.Error):
+            self.connection.rollback()
         if self.failed is None:
             reason = "the task hub stops" if error is None else f"the task hub has failed: {error!r}"
             self.failed = StoreFailed(reason)
