@@ -1,5 +1,6 @@
 """The activities of orchestrators: what they may not do themselves, because it touches the bus or the store."""
 
+import asyncio
 from collections import defaultdict
 from collections.abc import Mapping
 
@@ -77,7 +78,7 @@ async def begin_recorded(begin: BeginRun, agents: Mapping[str, AgentCard], resou
 
 
 async def send_tasks(dispatch: Dispatch, resources: Resources) -> Dispatched:
-    """Send the tasks of a fan-out, one batch for each queue.
+    """Send the tasks of a fan-out, one batch for each queue, to all queues at once.
 
     A queue that refuses them for good rejects its tasks and holds up no other. A bus that does not answer raises
     `BusUnavailable`; sending all of them again is safe, because the queues know repeated ids.
@@ -85,14 +86,23 @@ async def send_tasks(dispatch: Dispatch, resources: Resources) -> Dispatched:
     by_queue: defaultdict[str, list[AgentTask]] = defaultdict(list)
     for task in _tasks(dispatch):
         by_queue[names.agent_queue(task.agent)].append(task)
+    sending = (_send(queue, tasks, resources) for queue, tasks in by_queue.items())
     rejected: list[Rejection] = []
-    for queue, tasks in by_queue.items():
-        try:
-            await resources.bus.send(queue, [await task_message(task, resources.artifacts) for task in tasks])
-        except TerminalError as error:
-            info = ErrorInfo(type=type(error).__name__, message=str(error))
-            rejected += [Rejection(step_id=task.step_id, error=info) for task in tasks]
+    # Every queue is waited for, so that no send goes on after this has raised.
+    for sent in await asyncio.gather(*sending, return_exceptions=True):
+        if isinstance(sent, BaseException):
+            raise sent
+        rejected += sent
     return Dispatched(rejected=tuple(rejected))
+
+
+async def _send(queue: str, tasks: list[AgentTask], resources: Resources) -> list[Rejection]:
+    try:
+        await resources.bus.send(queue, [await task_message(task, resources.artifacts) for task in tasks])
+    except TerminalError as error:
+        info = ErrorInfo(type=type(error).__name__, message=str(error))
+        return [Rejection(step_id=task.step_id, error=info) for task in tasks]
+    return []
 
 
 async def send_events(publication: Publication, resources: Resources) -> PublishedEvents:
