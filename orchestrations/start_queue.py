@@ -12,7 +12,7 @@ from datetime import timedelta
 
 import azure.durable_functions as df
 import azure.functions as func
-from pydantic import TypeAdapter, ValidationError
+from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from orchestrations.durable import DurableOrchestrations
 from orchestrations.nodes import PatternRequest
@@ -26,7 +26,8 @@ from shared.messaging.bus import OutgoingMessage
 from shared.resources import Resources
 
 _AGAIN_AFTER = timedelta(seconds=15)
-_REQUEST: TypeAdapter[AnyRequest] = TypeAdapter(AnyRequest)
+# Built by the first message: a cold start for anything else does not pay for the schemas of every pattern.
+_REQUEST: TypeAdapter[AnyRequest] = TypeAdapter(AnyRequest, config=ConfigDict(defer_build=True))
 
 log = logging.getLogger("muster.runs")
 

@@ -6,7 +6,7 @@ from functools import reduce
 
 from pydantic import JsonValue
 
-from shared.contracts import AgentResult, Contract, ErrorInfo, Outcome, Usage
+from shared.contracts import AgentResult, Contract, ErrorInfo, EventDraft, Outcome, Usage
 from shared.state.documents import Attempt, PlannedStep, RunRecord, StepDocument
 from shared.status import RunStatus, StepStatus, run_is_over, step_is_over
 
@@ -34,6 +34,7 @@ class StepView(Contract):
     run_seconds: float | None = None
     result: JsonValue = None
     error: ErrorInfo | None = None
+    events: tuple[EventDraft, ...] = ()
     usage: Usage = Usage()
     attempts: tuple[Attempt, ...] = ()
 
@@ -122,6 +123,7 @@ def _claimed_view(planned: PlannedStep, step: StepDocument, accounted: StepStatu
         run_seconds=_seconds(step.completed_at - step.started_at) if step.completed_at else None,
         result=result.output,
         error=result.error,
+        events=result.events,
         usage=result.usage,
         attempts=step.attempts,
     )

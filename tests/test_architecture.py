@@ -40,6 +40,10 @@ HEAVY = ("openai", "azure.servicebus", "azure.identity", "azure.core", "azure.co
 PATTERNS = (
     "orchestrations.sequential",
     "orchestrations.parallel",
+    "orchestrations.hierarchical",
+    "orchestrations.planning",
+    "orchestrations.event_driven",
+    "orchestrations.reactions",
     "orchestrations.steps",
     "orchestrations.fan_out",
     "orchestrations.branches",

@@ -145,7 +145,12 @@ async def test_data_reaches_analyst_notifier_and_archiver_and_the_analysis_the_n
     assert record["cut"] == []
     assert dict(model.calls) == {"analyst": 1, "notifier": 2}
     assert set(outcomes(task).values()) == {"answered"}
-    assert len(task["steps"]) == 4
+    assert {step["step_id"]: [each["type"] for each in step["events"]] for step in task["steps"]} == {
+        "e1.analyst": ["AnalysisCompleted"],
+        "e1.archiver": [],
+        "e1.notifier": ["NotificationReady"],
+        f"{analysis['id']}.notifier": ["NotificationReady"],
+    }
 
 
 async def test_an_agent_that_fails_does_not_hold_up_the_others(host: MusterHost, model: DecidingModel) -> None:
