@@ -9,6 +9,7 @@ somebody cleans the entity storage.
 
 import logging
 from collections.abc import Iterable
+from dataclasses import replace
 from functools import partial
 
 from durabletask.internal import orchestrator_service_pb2 as pb
@@ -82,16 +83,18 @@ class Entities:
         event = pb.HistoryEvent(eventId=-1, timestamp=events.timestamp(self._context.timers.now()))
         if message.HasField("entityLockRequested"):
             asked = message.entityLockRequested
-            self.sections.enter(source.id, asked.criticalSectionId, map(entity_id, asked.lockSet))
+            lock_set = [entity_id(each) for each in asked.lockSet]
+            self.sections.enter(source.id, asked.criticalSectionId, lock_set)
             event.entityLockRequested.CopyFrom(asked)
+            event.entityLockRequested.lockSet[:] = lock_set
             event.entityLockRequested.parentInstanceId.value = source.id
-            return Signal(entity_id(asked.lockSet[asked.position]), event)
+            return Signal(lock_set[asked.position], event)
         if message.HasField("entityOperationCalled"):
             event.entityOperationCalled.CopyFrom(message.entityOperationCalled)
             event.entityOperationCalled.parentInstanceId.value = source.id
             return Signal(entity_id(message.entityOperationCalled.targetInstanceId.value), event)
-        entity_id(message.entityOperationSignaled.targetInstanceId.value)
-        return signal(message.entityOperationSignaled, now=now)
+        target = entity_id(message.entityOperationSignaled.targetInstanceId.value)
+        return replace(signal(message.entityOperationSignaled, now=now), entity_id=target)
 
     # -- from clients, and from entities ---------------------------------------------------------------------------
 

@@ -78,6 +78,8 @@ class EntityMailbox:
         self.lock = lock
         self._waiting: OrderedDict[int, EntityMessage] = OrderedDict()
         self._of_owner: OrderedDict[int, EntityMessage] = OrderedDict()
+        # The number of each critical section's request, so that letting go need not search a long queue.
+        self._requests: dict[str, int] = {}
         self._out: Batch | None = None
         for message in messages:
             self.put(message)
@@ -91,6 +93,8 @@ class EntityMailbox:
         """Add what has arrived."""
         of_owner = self.lock is not None and message.caller == self.lock.owner
         (self._of_owner if of_owner else self._waiting)[message.number] = message
+        if message.lock is not None:
+            self._requests[message.lock.section] = message.number
 
     def take(self, limit: int, before: int) -> Batch | None:
         """The next batch: at most `limit` operations, up to the first message whose number is not below `before`.
@@ -139,18 +143,21 @@ class EntityMailbox:
 
     def release(self, section: str) -> Released:
         """Unlock the entity, when it is this critical section that has locked it, and withdraw its lock requests."""
-        here = [*self._waiting.values(), *self._of_owner.values()]
-        withdrew = [each.number for each in here if each.lock is not None and each.lock.section == section]
+        request = self._requests.get(section)
+        withdrew = () if request is None else (request,)
         for number in withdrew:
             self._remove(number)
         if self.lock is None or self.lock.section != section:
-            return Released(unlocked=False, withdrew=tuple(withdrew))
+            return Released(unlocked=False, withdrew=withdrew)
         self.lock = None
         for number in reversed(self._of_owner):
             self._waiting[number] = self._of_owner[number]
             self._waiting.move_to_end(number, last=False)
         self._of_owner.clear()
-        return Released(unlocked=True, withdrew=tuple(withdrew))
+        return Released(unlocked=True, withdrew=withdrew)
 
     def _remove(self, number: int) -> EntityMessage | None:
-        return self._waiting.pop(number, None) or self._of_owner.pop(number, None)
+        message = self._waiting.pop(number, None) or self._of_owner.pop(number, None)
+        if message is not None and message.lock is not None:
+            self._requests.pop(message.lock.section, None)
+        return message
