@@ -52,6 +52,13 @@ class ManualClock:
         heapq.heappush(self._sleepers, (when, next(self._order), woken))
         await woken
 
+    @property
+    def next_due(self) -> datetime | None:
+        """The earliest instant that somebody still waits for; None when nobody waits."""
+        while self._sleepers and self._sleepers[0][2].done():
+            heapq.heappop(self._sleepers)
+        return self._sleepers[0][0] if self._sleepers else None
+
     def advance(self, by: timedelta) -> None:
         """Move forward by `by` (negative is a `ValueError`) and wake every sleeper whose time has come."""
         if by < timedelta(0):

@@ -7,7 +7,8 @@ Azure, so loading them also puts them there.
 import os
 import re
 import sys
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Iterator, Mapping, MutableMapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
@@ -82,6 +83,19 @@ def load_config(app_dir: Path, environment: MutableMapping[str, str] = os.enviro
     unused = [key for key in local if key not in {"IsEncrypted", "Values"}]
     warnings = host_json.warnings + tuple(f"{FILE}: {key} has no effect in this host" for key in unused)
     return AppConfig(app_dir, dict(environment), host_json, warnings)
+
+
+@contextmanager
+def overriding(settings: Mapping[str, str], environment: MutableMapping[str, str] = os.environ) -> Iterator[None]:
+    """Have `settings` win over the app's file, and leave the environment and the current folder as they were."""
+    before, folder = dict(environment), Path.cwd()
+    environment.update(settings)
+    try:
+        yield
+    finally:
+        environment.clear()
+        environment.update(before)
+        os.chdir(folder)
 
 
 def announce(port: int) -> None:

@@ -7,32 +7,53 @@ and only then is taken away what it needs, the host's own addresses among it.
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
+from dataclasses import dataclass
 
 from devhost.clock import Clock
 from devhost.config import announce, load_config
+from devhost.fittings import Fittings
 from devhost.http.server import free_port, listen
 from devhost.keys import load_keys
 from devhost.logs import LEVELS, set_app_level
 from devhost.options import HostOptions
 from devhost.parts import Ground, Parts, build_parts
-from devhost.servicebus_namespace import serve_if_needed
+from devhost.servicebus_namespace import ServedNamespace, serve_if_needed
 from devhost.startup_report import Startup, report, write_ready_file
 from devhost.state_dir import StateDir
-from devhost.worker.worker import Worker
+from devhost.worker.model import FunctionMetadata
 
 _log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """What a started host consists of."""
+
+    ground: Ground
+    parts: Parts
+    namespace: ServedNamespace | None
+    functions: Sequence[FunctionMetadata]
 
 
 class Host:
     """One app, served. `start`, then `stop` once."""
 
-    def __init__(self, options: HostOptions, clock: Clock) -> None:
+    def __init__(self, options: HostOptions, clock: Clock, fittings: Fittings | None = None) -> None:
         self._options = options
         self._clock = clock
+        self._fittings = fittings or Fittings()
+        self._served: Served | None = None
         self._stops = AsyncExitStack()
         self._running: Callable[[], int] = lambda: 0
+
+    @property
+    def served(self) -> Served:
+        """What runs. Raises `RuntimeError` before `start`."""
+        if self._served is None:
+            raise RuntimeError("the host has not been started")
+        return self._served
 
     async def start(self) -> None:
         """Start every part; when one fails, those already started are stopped again.
@@ -66,8 +87,9 @@ class Host:
 
     async def _start(self) -> None:
         ground = self._prepare()
-        worker = await Worker.load(self._options.app_dir)
-        self._stops.push_async_callback(worker.close)
+        worker = await self._fittings.load_worker(self._options.app_dir)
+        if self._fittings.owns_worker:
+            self._stops.push_async_callback(worker.close)
         functions = [each for each in worker.functions if not ground.config.disables(each.name)]
         parts = build_parts(ground, worker, functions)
         self._running = lambda: parts.invoker.running
@@ -83,6 +105,7 @@ class Host:
         if namespace is not None:
             self._stops.push_async_callback(namespace.stop)
         await self._start_parts(parts)
+        self._served = Served(ground, parts, namespace, functions)
 
         startup = Startup(
             config=ground.config,
@@ -116,7 +139,7 @@ class Host:
         announce(port)
         host = f"[{options.host}]" if ":" in options.host else options.host
         url = f"http://{host}:{port}"
-        return Ground(options, config, state.path, keys, listener, url, self._clock, self._clock.now())
+        return Ground(options, config, state.path, keys, listener, url, self._clock, self._clock.now(), self._fittings)
 
     async def _start_parts(self, parts: Parts) -> None:
         stops = self._stops

@@ -17,6 +17,7 @@ from aiohttp import web
 from devhost.bindings.service_bus_output import ServiceBusOutputs
 from devhost.clock import Clock
 from devhost.config import AppConfig
+from devhost.fittings import Fittings
 from devhost.http.admin_api import AdminApi
 from devhost.http.function_endpoint import FunctionEndpoint
 from devhost.http.limits import RequestLimits
@@ -58,13 +59,14 @@ class Ground:
     url: str
     clock: Clock
     started: datetime
+    fittings: Fittings
 
 
 @dataclass(frozen=True, slots=True)
 class Durable:
     """The task hub and what is around it; only an app with something durable has them."""
 
-    hub: TaskHub
+    hub: EmbeddedTaskHub
     executor: DurableExecutor
     management: ManagementApi
 
@@ -95,6 +97,8 @@ def build_parts(ground: Ground, worker: Worker, functions: Sequence[FunctionMeta
         concurrency_of(host_json),
         drain_within=ground.options.drain,
         versioning=versioning_of(host_json, config.expand),
+        ids=ground.fittings.ids,
+        crash_points=ground.fittings.crash_points,
     )
     outputs = ServiceBusOutputs(functions, config.settings)
     timeout = host_json.duration("functionTimeout")
@@ -135,7 +139,7 @@ def _durable_client(ground: Ground, hub: TaskHub) -> Callable[[], str]:
 
 
 def _durable(
-    ground: Ground, hub: TaskHub, worker: Worker, functions: Sequence[FunctionMetadata], invoker: Invoker
+    ground: Ground, hub: EmbeddedTaskHub, worker: Worker, functions: Sequence[FunctionMetadata], invoker: Invoker
 ) -> Durable:
     turns = StickyTurns() if ground.options.sticky else ReplayedTurns()
     if ground.options.sticky:

@@ -1,0 +1,19 @@
+"""What a test may exchange in a host. The command line runs one with none of this."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from devhost.taskhub.engine.crash_points import CrashPoints
+from devhost.taskhub.engine.identifiers import Ids
+from devhost.worker.worker import Worker
+
+
+@dataclass(frozen=True, slots=True)
+class Fittings:
+    """How the app is loaded, and whether it is let go of at the end; where the task hub dies; whence its ids come."""
+
+    load_worker: Callable[[Path], Awaitable[Worker]] = Worker.load
+    owns_worker: bool = True
+    crash_points: CrashPoints | None = None
+    ids: Ids | None = None

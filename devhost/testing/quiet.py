@@ -1,0 +1,42 @@
+"""Whether anything can still happen in a host before time moves.
+
+A call is in the broker or in the task hub before whoever made it goes on, so nothing is ever between two parts: when no
+function runs, the task hub is idle, and no triggered queue has a message that is due, all that is left waits for time.
+"""
+
+from collections.abc import Iterator
+
+from devhost.broker.broker import Broker
+from devhost.broker.errors import BrokerError
+from devhost.host import Served
+from devhost.triggers.service_bus_binding import DEAD_LETTER_SUFFIX, read_entity
+
+
+class NotQuiet(AssertionError):
+    """The host did not come to rest within the real time that was given; the text says what it is still doing."""
+
+
+def what_happens(served: Served) -> list[str]:
+    """What the host is doing, or is about to do; nothing at all when it waits for time, or for the test."""
+    found = []
+    if served.parts.invoker.running:
+        found.append(f"{served.parts.invoker.running} function calls run")
+    if served.parts.durable is not None and not served.parts.durable.hub.engine.idle:
+        found.append("orchestrations go on")
+    if served.namespace is not None:
+        found += _messages(served, served.namespace.broker)
+    return found
+
+
+def _messages(served: Served, broker: Broker) -> Iterator[str]:
+    for function in served.functions:
+        if function.trigger.type != "serviceBusTrigger":
+            continue
+        entity = read_entity(function, served.ground.config.settings)
+        path = entity.name if entity.subscription is None else f"{entity.name}/subscriptions/{entity.subscription}"
+        try:
+            counts = broker.counts(path + (DEAD_LETTER_SUFFIX if entity.dead_letter else ""))
+        except BrokerError:
+            continue
+        if waiting := counts.active - counts.deferred:
+            yield f"{waiting} messages of {entity} are not handled yet"
