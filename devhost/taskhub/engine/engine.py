@@ -116,14 +116,16 @@ class Engine:
         self.lifecycle.terminate(instance, output, recursive=recursive)
 
     def suspend(self, instance: Instance, reason: str | None) -> None:
-        """Have the instance take in nothing until it is resumed."""
-        if not instance.suspended:
+        """Have the instance take in nothing until it is resumed; one that does already goes on doing so."""
+        if not instance.will_be_suspended:
             now = self.context.timers.now()
             self.context.instances.deliver(instance, events.execution_suspended(now, reason))
 
     def resume(self, instance: Instance, reason: str | None) -> None:
-        """Have the instance go on."""
-        self.context.instances.deliver(instance, events.execution_resumed(self.context.timers.now(), reason))
+        """Have the instance go on; one that does already goes on doing so: the SDK fails at such an event."""
+        if instance.will_be_suspended:
+            now = self.context.timers.now()
+            self.context.instances.deliver(instance, events.execution_resumed(now, reason))
 
     async def stop(self, within: timedelta) -> None:
         """Hand out nothing more, let running work end within the limit, cancel the rest, write, close the file."""

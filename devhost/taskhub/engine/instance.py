@@ -80,6 +80,16 @@ class Instance:
         return self.status == pb.ORCHESTRATION_STATUS_SUSPENDED
 
     @property
+    def will_be_suspended(self) -> bool:
+        """Whether it is suspended once it has taken in all that waits for it."""
+        for pending in reversed(self.inbox):
+            if pending.event.HasField("executionSuspended"):
+                return True
+            if pending.event.HasField("executionResumed"):
+                return False
+        return self.suspended
+
+    @property
     def in_use(self) -> bool:
         """Whether it must stay in memory: something of it runs, or is about to."""
         return bool(self.taken or self.inbox or self.activities)

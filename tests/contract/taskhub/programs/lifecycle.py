@@ -148,8 +148,20 @@ async def resumption_of_one_that_runs(run: Run) -> None:
     await run.start(waiting, "go")
     await run.says("waiting")
     await run.note_refusal("resume", run.client.resume_orchestration(run.id()))
-    await run.recorded("executionResumed")
-    await run.note_refusal("event", run.client.raise_orchestration_event(run.id(), "go"))
+    await run.client.raise_orchestration_event(run.id(), "go", data="gone")
+    await run.finished()
+
+
+@program(order=Order.RACING)
+async def suspension_and_resumption_three_times(run: Run) -> None:
+    await run.start(waiting, "go")
+    await run.says("waiting")
+    for _ in range(3):
+        await run.client.suspend_orchestration(run.id())
+        await run.has(OrchestrationStatus.SUSPENDED)
+        await run.client.resume_orchestration(run.id())
+        await run.has(OrchestrationStatus.RUNNING)
+    await run.client.raise_orchestration_event(run.id(), "go")
     await run.finished()
 
 
