@@ -18,6 +18,7 @@ from rich.live import Live
 from scripts.cosmos_server import state_settings
 from scripts.deliberation_views import conversation, rounds, votes
 from scripts.demo import DATA_DIR, OFFLINE_MODEL, STATE_DIR, console, short, show_timeline
+from scripts.flow_views import lanes, tree
 from scripts.local_host import ROOT, HostFailed, ensure_settings, local_host
 from scripts.node_packages import NodeUnavailable
 from scripts.run_api import CallRefused, RunApi
@@ -41,6 +42,22 @@ class Example:
 
 
 EXAMPLES: Mapping[str, Example] = {
+    "sequential": Example(
+        "topic",
+        "Why the sea is salt",
+        {"agents": ["research", {"pattern": "parallel", "name": "check", "agents": ["academic", "news"]}, "writer"]},
+        tree,
+    ),
+    "parallel": Example(
+        "query",
+        "Does light at night harm insects?",
+        {
+            "agents": ["web", "academic", "news", "social"],
+            "aggregator": "aggregator",
+            "require": {"at_least": 2},
+        },
+        lanes,
+    ),
     "hierarchical": Example("topic", "Why the sea is salt", {"preset": "editorial"}, team),
     "event-driven": Example("readings", "hall: 19.5, 19.7, 41.2 degrees Celsius", {"event": "DataReceived"}, causes),
     "consensus": Example(
