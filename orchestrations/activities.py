@@ -17,6 +17,8 @@ from orchestrations.calls import (
     RunUpdate,
 )
 from orchestrations.door import check_request, roster
+from orchestrations.requests import SequentialRequest
+from orchestrations.resuming import reused
 from orchestrations.starter import run_document
 from shared import names
 from shared.contracts import AgentCard, AgentTask, ErrorInfo, ReplyTo
@@ -72,9 +74,10 @@ async def begin_recorded(begin: BeginRun, agents: Mapping[str, AgentCard], resou
     known = roster(agents, resources.settings)
     try:
         check_request(request, known)
+        taken = await reused(request, resources.store) if isinstance(request, SequentialRequest) else ()
     except InvalidRequest as error:
         return Begun(refused=ErrorInfo(type=type(error).__name__, message=str(error)))
-    return Begun(agents={name: known[name] for name in request.may_ask(known)})
+    return Begun(agents={name: known[name] for name in request.may_ask(known)}, reused=taken)
 
 
 async def send_tasks(dispatch: Dispatch, resources: Resources) -> Dispatched:

@@ -12,6 +12,7 @@ from shared.contracts import (
     AgentName,
     Budget,
     Contract,
+    EarlierOutput,
     ErrorInfo,
     RunResult,
     StepId,
@@ -29,9 +30,13 @@ class BeginRun(Contract):
 
 
 class Begun(Contract):
-    """The agents that the run may ask, as they are now, so that a replay asks the same ones; or why it may not run."""
+    """The agents that the run may ask, as they are now, so that a replay asks the same ones; or why it may not run.
+
+    `reused` is what its first steps made in an earlier run, so that they are not asked again.
+    """
 
     agents: Mapping[AgentName, AgentCard] = {}
+    reused: tuple[EarlierOutput, ...] = ()
     refused: ErrorInfo | None = None
 
 

@@ -30,6 +30,8 @@ def check_request(request: PatternRequest, agents: Mapping[str, AgentCard]) -> N
     """Raise `InvalidRequest`, which names the field, unless the request can be run with these agents."""
     if request.request is None:
         raise InvalidRequest("request: say what is asked", field="request")
+    if not request.nodes() and not request.may_ask(agents):
+        raise InvalidRequest("agents: give at least one agent", field="agents")
     limits_money = request.budget is not None and request.budget.usd is not None
     _check_pattern(request, agents, "", "")
     for number, (path, field, placed) in enumerate(walk(request), start=1):
@@ -57,6 +59,9 @@ def _check_nested(request: PatternRequest, field: str) -> None:
     if request.idempotency_key is not None:
         where = f"{field}.idempotency_key"
         raise InvalidRequest(f"{where}: only the outermost request may have one", field=where)
+    if getattr(request, "resume_from", None) is not None:
+        where = f"{field}.resume_from"
+        raise InvalidRequest(f"{where}: only the outermost request may resume a run", field=where)
 
 
 def _check_pattern(request: PatternRequest, agents: Mapping[str, AgentCard], path: str, field: str) -> None:

@@ -91,4 +91,5 @@ def _root[R: PatternRequest](ctx: OrchestrationContext, request: R, begun: Begun
         given=AgentInput(request=request.request),
         deadline=Run.time(ctx) + timedelta(seconds=request.seconds_in_all),
         budget=Allowance(tokens=limit.tokens, usd=limit.usd) if limit else NO_LIMIT,
+        reused=begun.reused,
     )

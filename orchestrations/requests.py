@@ -19,21 +19,39 @@ from orchestrations.presets import EDITORIAL, MODERATION, SUPPORT, filled_in
 from orchestrations.requirements import AtLeast, First, Requirement
 from orchestrations.team_terms import MAX_TEAM, TeamTerms, check_team
 from orchestrations.voting_rules import MAX_VOTERS, AskJudge, NoDecision, TieRule, Vote, VoteTerms
-from shared.contracts import AgentName, JsonData
+from shared.contracts import AgentName, Contract, JsonData, TaskId
 
 MERGE_SECONDS = 900.0
 """How long an aggregator may take after the answers are in."""
 
 
+class ResumeFrom(Contract):
+    """An earlier sequence, by its run's id, and the step of it to begin at."""
+
+    run: TaskId
+    step: NodeName
+
+
 class SequentialRequest(PatternRequest):
-    """Agents one after another, each given the request and what the earlier ones made."""
+    """Agents one after another, each given the request and what the earlier ones made.
+
+    With `resume_from` the run begins at a step, with what the steps before it made in an earlier run; `agents` and
+    `request` are then that run's, unless given.
+    """
 
     pattern: Literal["sequential"] = "sequential"
-    agents: Annotated[tuple["Node", ...], Field(min_length=1, max_length=MAX_WIDTH)]
+    agents: Annotated[tuple["Node", ...], Field(max_length=MAX_WIDTH)] = ()
+    resume_from: ResumeFrom | None = None
 
     def nodes(self) -> tuple["Placed", ...]:
         """The steps, in their order."""
         return in_order("agents", self.agents)
+
+    @model_validator(mode="after")
+    def _asks_somebody(self) -> Self:
+        if not self.agents and self.resume_from is None:
+            raise ValueError("agents: give at least one agent")
+        return self
 
 
 class ParallelRequest(PatternRequest):

@@ -15,7 +15,10 @@ from shared.status import StepStatus
 
 @dataclass
 class Run[R: PatternRequest]:
-    """One run. `path` is empty but for nested ones; `budget` is what is left now, kept by the steps."""
+    """One run. `path` is empty but for nested ones; `budget` is what is left now, kept by the steps.
+
+    `reused` is what the first steps made in an earlier run.
+    """
 
     ctx: OrchestrationContext
     request: R
@@ -25,6 +28,7 @@ class Run[R: PatternRequest]:
     deadline: datetime
     path: str = ""
     budget: Allowance = field(default=NO_LIMIT)
+    reused: tuple[EarlierOutput, ...] = ()
 
     @staticmethod
     def time(ctx: OrchestrationContext) -> datetime:

@@ -12,11 +12,12 @@ from durabletask.task import OrchestrationContext
 from orchestrations.account import first_failure, run_result, skipped
 from orchestrations.branches import Step
 from orchestrations.frame import run_pattern
+from orchestrations.nodes import Placed
 from orchestrations.requests import SequentialRequest
 from orchestrations.run import Answer, NodeCall, Run
 from orchestrations.steps import call_node
-from shared.contracts import RunResult
-from shared.status import RunStatus
+from shared.contracts import AgentAccount, AgentResult, EarlierOutput, Outcome, RunResult
+from shared.status import RunStatus, StepStatus
 
 
 def sequential(ctx: OrchestrationContext, given: dict[str, Any]) -> Step[dict[str, Any]]:
@@ -30,8 +31,8 @@ def sequential(ctx: OrchestrationContext, given: dict[str, Any]) -> Step[dict[st
 def ask_each(run: Run[SequentialRequest]) -> Step[RunResult]:
     """Ask the nodes in turn, as long as they succeed."""
     nodes = run.request.nodes()
-    answers: list[Answer] = []
-    for number, placed in enumerate(nodes, start=1):
+    answers = [taken_over(run, *pair) for pair in zip(nodes, run.reused, strict=False)]
+    for number, placed in enumerate(nodes[len(answers) :], start=len(answers) + 1):
         run.progress(step=number, of=len(nodes), name=placed.name)
         earlier = run.given.earlier + tuple(answer.output() for answer in answers)
         given = run.given.model_copy(update={"earlier": earlier})
@@ -52,6 +53,15 @@ def conclude(answers: Sequence[Answer], unasked: Sequence[Answer] = ()) -> RunRe
         result=made[-1] if made else None,
         error=None if complete else first_failure(answers),
     )
+
+
+def taken_over(run: Run[SequentialRequest], placed: Placed, output: EarlierOutput) -> Answer:
+    """The answer of a step that is not asked, because an earlier run has what it made."""
+    step_id, source = run.step_id(placed.name), run.request.resume_from
+    cause = f"taken over from run {source.run}" if source else None
+    line = AgentAccount(step_id=step_id, agent=output.agent, outcome=Outcome.ANSWERED, cause=cause)
+    result = AgentResult(status=StepStatus.SUCCEEDED, output=output.output)
+    return Answer(NodeCall(placed.name, placed.node, run.given), step_id, result, (line,))
 
 
 def _ended_by(answers: Sequence[Answer]) -> tuple[str, str]:

@@ -15,6 +15,8 @@ from pydantic import JsonValue
 from orchestrations.account import planned_agents
 from orchestrations.door import check_request, roster
 from orchestrations.nodes import PatternRequest
+from orchestrations.requests import SequentialRequest
+from orchestrations.resuming import reused, with_earlier
 from shared import names
 from shared.contracts import AgentCard, ErrorInfo, RunResult
 from shared.errors import Conflict, InvalidRequest
@@ -84,6 +86,9 @@ async def start_run(
     `Conflict` when the key was used for another request.
     """
     key = _one_key(request.idempotency_key, idempotency_key)
+    if isinstance(request, SequentialRequest):
+        request = await with_earlier(request, resources.store)
+        await reused(request, resources.store)
     check_request(request, roster(agents, resources.settings))
     task_id = run_id(workflow or request.pattern, key)
     run = run_document(task_id, request, workflow=workflow, now=resources.clock.now())

@@ -40,6 +40,8 @@ def test_the_demo_prints_the_article_the_timeline_and_where_to_look_and_labels_t
 @pytest.mark.parametrize(
     ("pattern", "shown"),
     [
+        ("sequential", ["research: succeeded", "┬ check", "✓ academic", "writer"]),
+        ("parallel", ["social: succeeded", "━", "5 of 5 have answered"]),
         ("hierarchical", ["research.scraper: succeeded", "master", "content", "accepts everything"]),
         ("event-driven", ["e1.archiver: succeeded", "DataReceived", "AnalysisCompleted", "NotificationReady"]),
         ("consensus", ["moderator-policy: succeeded", "votes", "decided by", "margin"]),
