@@ -74,6 +74,11 @@ class PatternRequest(Contract):
         """The nodes that it is known from the start to ask; the others appear once they are."""
         return self.nodes()
 
+    @property
+    def most_asked(self) -> int:
+        """How often one of its nodes may be asked at most."""
+        return 1
+
     def agent_names(self) -> tuple[str, ...]:
         """Every agent that it or what is nested in it may ask, each once."""
         found = (agent_of(placed.node) for _, _, placed in walk(self))
@@ -110,6 +115,15 @@ class PatternRequest(Contract):
             if placed.name in seen:
                 raise ValueError(f"{placed.field}: two nodes are called {placed.name}: give one another name")
             seen.add(placed.name)
+        return self
+
+    @model_validator(mode="after")
+    def _turns_can_be_told_apart(self) -> Self:
+        names = [placed.name for placed in self.nodes()] if self.most_asked > 1 else []
+        for placed in self.nodes():
+            first, _, number = placed.name.rpartition("-")
+            if number.isdigit() and first in names:
+                raise ValueError(f"{placed.field}: {placed.name} is how {first} is called when it is asked again")
         return self
 
 
@@ -165,25 +179,18 @@ def again(name: str, before: int) -> str:
     return name if before == 0 else f"{name}-{before + 1}"
 
 
-def check_turns[R: PatternRequest](request: R) -> R:
-    """`request`, unless one of its nodes is called as another will be when it is asked again."""
-    names = [placed.name for placed in request.nodes()]
-    for placed in request.nodes():
-        first, _, number = placed.name.rpartition("-")
-        if number.isdigit() and first in names:
-            raise ValueError(f"{placed.field}: {placed.name} is how {first} is called when it is asked again")
-    return request
-
-
 def path_of(prefix: str, name: str) -> str:
     """The path of a node called `name` in the pattern at `prefix`: its step's id, unique in the run."""
     return f"{prefix}.{name}" if prefix else name
 
 
 def walk(request: PatternRequest, prefix: str = "", field: str = "") -> Iterable[tuple[str, str, Placed]]:
-    """Every node of a request and of those nested in it, as (path, field, node), parents before children."""
+    """Every node of a request and of those nested in it, as (path, field, node), parents before children.
+
+    The path of a node that may be asked again is that of the last time, which is the longest.
+    """
     for placed in request.nodes():
-        path, where = path_of(prefix, placed.name), path_of(field, placed.field)
+        path, where = path_of(prefix, again(placed.name, request.most_asked - 1)), path_of(field, placed.field)
         yield path, where, placed
         if isinstance(placed.node, PatternRequest):
             yield from walk(placed.node, path, where)

@@ -13,7 +13,7 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 from pydantic import Discriminator, Field, Tag, ValidationInfo, field_validator, model_validator
 
 from orchestrations.event_terms import EventTerms
-from orchestrations.nodes import MAX_WIDTH, AgentNode, NodeName, PatternRequest, Placed, check_turns, in_order, name_of
+from orchestrations.nodes import MAX_WIDTH, AgentNode, NodeName, PatternRequest, Placed, in_order, name_of
 from orchestrations.passes import PassRules
 from orchestrations.presets import EDITORIAL, MODERATION, SUPPORT, filled_in
 from orchestrations.requirements import AtLeast, First, Requirement
@@ -194,13 +194,14 @@ class HandoffRequest(PatternRequest):
         """The router, then the specialists."""
         return (Placed("router", name_of(self.router), self.router), *in_order("specialists", self.specialists))
 
+    @property
+    def most_asked(self) -> int:
+        """A router may get the conversation back, and be asked once more each time."""
+        return self.max_passes + 2
+
     def planned(self) -> tuple["Placed", ...]:
         """The router; who comes next is its choice."""
         return self.nodes()[:1]
-
-    @model_validator(mode="after")
-    def _turns_can_be_told_apart(self) -> Self:
-        return check_turns(self)
 
 
 class ReviewLoopRequest(PatternRequest):
@@ -224,9 +225,10 @@ class ReviewLoopRequest(PatternRequest):
             Placed("checker", name_of(self.checker), self.checker),
         )
 
-    @model_validator(mode="after")
-    def _turns_can_be_told_apart(self) -> Self:
-        return check_turns(self)
+    @property
+    def most_asked(self) -> int:
+        """Once a round."""
+        return self.max_rounds
 
 
 class HierarchicalRequest(TeamTerms, PatternRequest):

@@ -377,6 +377,8 @@ def test_the_account_adds_up_whatever_happens_to_each_voter(rule: str, width: in
             while not run.over and (ready := [voter for voter in run.open if fate[voter] != "late"]):
                 play(run, ready[0], fate[ready[0]])
             run.pass_time(wait)
+        for voter in [voter for voter, what in fate.items() if what == "late" and voter in run.sent]:
+            run.raise_reply(voter, a_result("yes").model_dump(mode="json"))
         check_account(run, fate, rule)
 
 

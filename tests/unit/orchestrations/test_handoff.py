@@ -192,6 +192,7 @@ def play(run: PatternRun, step: str, fate: str) -> None:
             run.raise_reply(step, a_result("Again.").model_dump(mode="json"))
         case "late":
             run.pass_time(31)
+            run.raise_reply(step, a_result("too late").model_dump(mode="json"))
         case _:
             run.answer(step, a_failure())
 

@@ -6,12 +6,16 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
+from orchestrations.door import check_request
+from orchestrations.registry import PATTERNS
 from orchestrations.requests import ReviewLoopRequest
 from orchestrations.review_loop import ReviewLoopResult
+from shared.errors import InvalidRequest
 from shared.status import RunStatus
-from tests.support.documents import a_failure, a_result
+from tests.support.documents import a_card, a_failure, a_result
 from tests.support.pattern_run import PatternRun
 
+CARDS = {name: a_card(name) for name in ("writer", "reviewer")}
 ACCEPT = {"satisfied": True, "problems": [], "summary": "Good."}
 REVISE = {"satisfied": False, "problems": ["The title lies."], "summary": "Nearly."}
 
@@ -137,6 +141,7 @@ def play(run: PatternRun, step: str, fate: str) -> None:
     match fate:
         case "late":
             run.pass_time(31)
+            run.raise_reply(step, a_result("too late").model_dump(mode="json"))
         case "fail":
             run.answer(step, a_failure())
         case "twice":
@@ -189,3 +194,17 @@ def test_a_maker_and_a_checker_whose_names_could_be_confused_are_refused(checker
 def test_a_writer_and_a_reviewer_are_who_is_asked_unless_somebody_else_is_named() -> None:
     request = ReviewLoopRequest.model_validate({"request": "On tides"})
     assert [placed.name for placed in request.nodes()] == ["writer", "reviewer"]
+
+
+def test_names_that_leave_no_room_for_the_last_round_are_refused_at_the_door() -> None:
+    """The id of a step has 64 characters, and the tenth round adds three to it."""
+    deep: dict[str, Any] = {"agent": "reviewer", "name": "c" * 40}
+    for length, rounds, fits in ((20, 10, True), (21, 10, False), (22, 1, True)):
+        nested = a_request(name="n" * length, request=None, checker=deep, max_rounds=rounds)
+        outer = PATTERNS["sequential"].request.model_validate({"request": "?", "agents": [nested]})
+        if fits:
+            check_request(outer, CARDS)
+        else:
+            with pytest.raises(InvalidRequest) as caught:
+                check_request(outer, CARDS)
+            assert caught.value.field == "agents.0.checker"
