@@ -34,6 +34,7 @@ from shared.state.decisions import (
     ClaimDecision,
     Claimed,
     ClaimRequest,
+    Foreign,
     decide_advance,
     decide_claim,
     decide_record,
@@ -109,14 +110,17 @@ class CosmosState:
         """
         task_id, step_id = request.task_id, request.step_id
         if not is_task_id(task_id):
-            return decide_claim(None, None, request)  # type: ignore[return-value]  # without a run there is no claim
+            return Foreign(f"no run {task_id[:100]} is known")
         run = await self._read_run_document(task_id) or await self._run_by_a_write(task_id)
         # A first attempt is nearly always of a step that is not there yet; to look first would be a second read.
         fresh = request.attempt == 1 and run is not None and not run_is_over(run.status)
-        for _ in range(_ROUNDS):
+        for number in range(_ROUNDS):
             try:
                 item = None if fresh else await self._read_step_item(run, task_id, step_id)
                 step = await self._step(item) if item is not None else None
+                if number > 0 and step is not None and _is_claimed_by(step, request):
+                    # The client sends a write again when its connection breaks off, and the first one had arrived.
+                    return Claimed(step)
                 decision = decide_claim(run, step, request)
                 if not isinstance(decision, StepClaimed):
                     return decision
@@ -140,8 +144,7 @@ class CosmosState:
         event = StepReleased(at=attempt.ended_at, step_id=step_id, attempt=attempt)
 
         def refused(step: StepDocument | None) -> bool:
-            decide_release(step, owner, attempt)
-            return False
+            return decide_release(step, owner, attempt) is None
 
         await self._patch_held(task_id, owner, event, {"status": StepStatus.WAITING.value}, refused)
 
@@ -275,6 +278,11 @@ class CosmosState:
         item = await self._container.patch(item_id, task_id, patch, condition=condition, etag=etag)
         self.charges.reported(task_id, units)
         return item
+
+
+def _is_claimed_by(step: StepDocument, request: ClaimRequest) -> bool:
+    made = (step.owner, step.started_at, step.lease_until)
+    return step.status is StepStatus.RUNNING and made == (request.owner, request.now, request.lease_until)
 
 
 def _contended(task_id: str) -> StoreUnavailable:

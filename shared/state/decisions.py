@@ -118,8 +118,13 @@ def decide_record(step: StepDocument | None, owner: str, result: AgentResult, no
     return StepRecorded(at=now, step_id=held.step_id, result=result)
 
 
-def decide_release(step: StepDocument | None, owner: str, attempt: Attempt) -> StepReleased:
-    """The event of a claim given back, `attempt` for its log. Raises `ClaimLost` unless `owner` holds the step."""
+def decide_release(step: StepDocument | None, owner: str, attempt: Attempt) -> StepReleased | None:
+    """The event of a claim given back, `attempt` for its log; None when that very attempt was given back already.
+
+    Raises `ClaimLost` unless `owner` holds the step.
+    """
+    if step is not None and (step.owner, step.status, step.attempts[-1:]) == (owner, StepStatus.WAITING, (attempt,)):
+        return None
     held = _held_by(step, owner)
     check_transition(STEP_TRANSITIONS, held.status, StepStatus.WAITING)
     return StepReleased(at=attempt.ended_at, step_id=held.step_id, attempt=attempt)

@@ -127,7 +127,9 @@ class SqliteState:
 
         def work(db: sqlite3.Connection) -> None:
             step = _step(db, task_id, step_id)
-            _write_step(db, task_id, step, decide_release(step, owner, attempt))
+            event = decide_release(step, owner, attempt)
+            if event is not None:
+                _write_step(db, task_id, step, event)
 
         await self._writing(work)
 

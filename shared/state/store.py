@@ -38,7 +38,10 @@ class StateStore(Protocol):
         ...
 
     async def release_step(self, task_id: str, step_id: str, *, owner: str, attempt: Attempt) -> None:
-        """Give a claim back because its attempt failed and another is scheduled. Raises `ClaimLost`."""
+        """Give a claim back because its attempt failed and another is scheduled; the very same once more is no error.
+
+        Raises `ClaimLost`.
+        """
         ...
 
     async def read_log(self, task_id: str) -> EventLog | None:

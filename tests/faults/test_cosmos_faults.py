@@ -113,6 +113,15 @@ async def test_a_record_whose_answer_was_lost_on_the_way_is_found_to_be_there(
     await store.record_step("run-1", "research", owner="first", result=a_result(), now=after(1))
 
 
+async def test_a_claim_whose_answer_was_lost_on_the_way_is_the_askers_all_the_same(
+    store: CosmosState, service: RecordedCosmos, run: dict[str, Any], step: dict[str, Any]
+) -> None:
+    service.answers = [Answer(200, run), Answer(drop=True), Answer(409), Answer(200, step)]
+    decision = await store.claim_step(a_claim())
+    assert isinstance(decision, Claimed)
+    assert decision.step.owner == "first"
+
+
 async def test_a_dropped_connection_is_unavailable(store: CosmosState, service: RecordedCosmos) -> None:
     service.answers = [Answer(drop=True)]
     with pytest.raises(StoreUnavailable):

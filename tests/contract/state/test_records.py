@@ -140,8 +140,24 @@ async def test_somebody_who_holds_no_claim_releases_nothing(held: StateStore) ->
 async def test_a_claim_is_released_once(held: StateStore) -> None:
     await held.release_step("run-1", "research", owner="first", attempt=an_attempt())
     with pytest.raises(ClaimLost):
+        await held.release_step("run-1", "research", owner="first", attempt=an_attempt(2))
+    assert len((await step(held)).attempts) == 1
+
+
+async def test_a_record_or_release_that_is_made_again_as_it_was_changes_nothing_and_is_no_error(
+    held: StateStore,
+) -> None:
+    """Whoever did not hear the answer asks again."""
+    for _ in range(2):
         await held.release_step("run-1", "research", owner="first", attempt=an_attempt())
     assert len((await step(held)).attempts) == 1
+    await held.claim_step(a_claim(owner="second", at=5, attempt=2))
+    with pytest.raises(ClaimLost):
+        await held.release_step("run-1", "research", owner="first", attempt=an_attempt())
+    for _ in range(2):
+        await held.record_step("run-1", "research", owner="second", result=a_result(), now=after(6))
+    recorded = await step(held)
+    assert (recorded.status, len(recorded.attempts)) == (StepStatus.SUCCEEDED, 1)
 
 
 async def test_a_released_step_cannot_be_recorded_by_who_released_it(held: StateStore) -> None:
