@@ -20,7 +20,7 @@ Try:
   curl -s -X POST {url}/api/create-content {key} -H "Content-Type: application/json" -d '{{"topic": "Tides"}}'
   curl -s {url}/api/task/TASK_ID {key}      # the task_id from the first answer
   curl -s {url}/api/agents {key}
-Ctrl-C stops the host; queues, runs and articles stay. Orchestrations in flight are kept in memory and end with it.
+Ctrl-C stops the host; queues, orchestrations, runs and articles stay, and the next start goes on with them.
 """
 
 
