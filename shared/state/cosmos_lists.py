@@ -66,7 +66,7 @@ async def counts(container: CosmosContainer, asked: RunFilter) -> Mapping[RunSta
     for status in RunStatus:
         if asked.status in (None, status):
             search = _search(asked.model_copy(update={"status": status}))
-            text = f"select value count(1) from c where {search.where}"
+            text = f"select value COUNT(1) from c where {search.where}"
             found[status] = sum(await container.query(text, search.parameters))
     return found
 
@@ -78,10 +78,10 @@ def _search(asked: RunFilter) -> _Search:
     if asked.type is not None:
         search.require("c.type = @type", type=asked.type)
     if asked.agent is not None:
-        search.require("(array_contains(c.agents, @agent) or array_contains(c.asked, @agent))", agent=asked.agent)
+        search.require("(ARRAY_CONTAINS(c.agents, @agent) or ARRAY_CONTAINS(c.asked, @agent))", agent=asked.agent)
     for number, word in enumerate(asked.words):
         # In a document every word has a space before it, so that this finds the beginnings of words.
-        search.require(f"contains(c.words, @word{number})", **{f"word{number}": f" {word}"})
+        search.require(f"CONTAINS(c.words, @word{number})", **{f"word{number}": f" {word}"})
     if asked.since is not None:
         search.require("c.sort_key >= @since", since=time_text(asked.since))
     if asked.before is not None:

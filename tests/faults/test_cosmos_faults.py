@@ -23,7 +23,7 @@ from shared.state.listing import RunFilter
 from shared.state.projection import apply_to_step
 from shared.status import RunStatus
 from tests.support.documents import LEASE, a_claim, a_result, a_run, a_run_result, after
-from tests.support.recorded_cosmos import Answer, RecordedCosmos, recorded_cosmos
+from tests.support.recorded_cosmos import Answer, Asked, RecordedCosmos, recorded_cosmos
 
 KEY = "c2VjcmV0"
 RETENTION = timedelta(days=10)
@@ -250,6 +250,58 @@ async def test_a_process_reads_what_it_wrote_by_the_token_of_its_session(
     read = service.asked[-1]
     assert (read.method, read.headers["x-ms-consistency-level"]) == ("GET", "Session")
     assert read.headers["x-ms-session-token"] == "0:-1#9"
+
+
+# -- lists, which the service leaves the client to put together ---------------------------------------------------
+
+
+async def test_a_list_is_put_together_by_the_plan_of_the_service_and_shows_its_order(
+    store: CosmosState, service: RecordedCosmos, run: dict[str, Any]
+) -> None:
+    lines = [{**run, "task_id": f"run-{n}", "sort_key": f"2026-01-0{n}", "id": f"run.run-{n}"} for n in (3, 2, 1)]
+
+    def answer(asked: Asked) -> Answer:
+        if asked.headers.get("x-ms-cosmos-is-query-plan-request") == "True":
+            return Answer(200, _plan(asked.body["query"]))
+        if "orderByItems" in asked.body["query"]:
+            rows = [
+                {"_rid": line["id"], "orderByItems": [{"item": line["sort_key"]}], "payload": line} for line in lines
+            ]
+            return Answer(200, {"Documents": rows, "_count": 3}, charge=4.5)
+        # A gateway does not order over partitions: the client has to ask how it is done.
+        return Answer(400, headers={"x-ms-substatus": "1004"})
+
+    service.answers = [answer]
+    page = await store.list_runs(RunFilter(status=RunStatus.PENDING), limit=2)
+    assert [line.task_id for line in page.runs] == ["run-3", "run-2"]
+    assert page.continuation is not None
+    assert store.charges.request_units["query"] >= 4.5
+
+
+def _plan(query: str) -> dict[str, Any]:
+    rewritten = (
+        'SELECT c._rid, [{"item": c.sort_key}] AS orderByItems, c AS payload FROM c WHERE c.kind = "run"'
+        " AND ({documentdb-formattableorderbyquery-filter}) ORDER BY c.sort_key DESC"
+    )
+    return {
+        "partitionedQueryExecutionInfoVersion": 2,
+        "queryInfo": {
+            "distinctType": "None",
+            "top": 3,
+            "offset": None,
+            "limit": None,
+            "orderBy": ["Descending"],
+            "orderByExpressions": ["c.sort_key"],
+            "groupByExpressions": [],
+            "groupByAliases": [],
+            "aggregates": [],
+            "groupByAliasToAggregateType": {},
+            "rewrittenQuery": rewritten,
+            "hasSelectValue": False,
+            "hasNonStreamingOrderBy": False,
+        },
+        "queryRanges": [{"min": "", "max": "FF", "isMinInclusive": True, "isMaxInclusive": False}],
+    }
 
 
 # -- the transactional batch, which the server from npm carries out piece by piece -------------------------------
