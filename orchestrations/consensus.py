@@ -161,12 +161,12 @@ def _ask_judge(
 def _ask_person(run: Run[ConsensusRequest], vote: Vote, time: timedelta) -> Step[TieBreak]:
     """Wait for a person's decision; an event that names none of the options is passed over."""
     until = min(run.deadline, run.now + time)
-    timer = run.ctx.create_timer(until)
-    run.progress(waiting_for="person", event=names.EVENT_DECISION, options=list(vote.options), until=until.isoformat())
+    timer, shown = run.ctx.create_timer(until), until.isoformat().replace("+00:00", "Z")
+    run.progress(waiting_for="person", event=names.EVENT_DECISION, options=list(vote.options), until=shown)
     while True:
         event = run.ctx.wait_for_external_event(names.EVENT_DECISION)
         if (yield durable.when_any([event, timer])) is timer:
-            message = f"nobody raised {names.EVENT_DECISION} before {until.isoformat()}"
+            message = f"nobody raised {names.EVENT_DECISION} before {shown}"
             return TieBreak(error=ErrorInfo(type="NobodyDecided", message=message))
         said = read_person(vote, event.get_result())
         if said is not None:

@@ -9,6 +9,7 @@ import json
 import re
 import sys
 import tempfile
+import zlib
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
@@ -17,8 +18,10 @@ from typing import Any
 
 from aiohttp import web
 
+from devhost.offline_model.json_schema import minimal_instance
 from orchestrations.starter import run_id
 from shared import names
+from tests.replay.deliberation_scenarios import DELIBERATION
 from tests.replay.scenarios import SCENARIOS, Scenario
 from tests.support.chat_model import ChatModel, chat_model
 from tests.support.host_process import ROOT, HostProcess
@@ -27,24 +30,47 @@ from tests.support.muster_host import MusterHost
 HISTORIES = Path(__file__).parent / "histories"
 BEGINNING = datetime(2026, 1, 1, tzinfo=UTC)
 _INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|\+00:00)")
+_CUE = re.compile(r'<request>\n(?:\{\s*"(?:question|request)": ")?(FAIL|HANG|SLOW|SECOND)')
+EVERYTHING = (*SCENARIOS, *DELIBERATION)
+"""Every run whose history is kept."""
+
 _TRACES = ("parentTraceContext", "orchestrationSpanID", "orchestrationTraceContext")
 
 
 class CuedModel(ChatModel):
-    """Answers by the cue that an agent's request begins with."""
+    """Answers by the cue that an agent's request, or the question in it, begins with."""
 
     async def complete(self, request: web.Request) -> web.Response:
-        asked = json.loads(await request.read())["messages"][-1]["content"]
-        if "<request>\nFAIL" in asked:
-            return web.json_response({"error": {"message": "refused on cue"}}, status=400)
-        if "<request>\nHANG" in asked:
-            await asyncio.sleep(3600)
-        if "<request>\nSLOW" in asked:
-            await asyncio.sleep(1)
+        match cue_in(json.loads(await request.read())):
+            case "FAIL":
+                return web.json_response({"error": {"message": "refused on cue"}}, status=400)
+            case "HANG":
+                await asyncio.sleep(3600)
+            case "SLOW":
+                await asyncio.sleep(1)
         return await super().complete(request)
 
     def say(self, asked: dict[str, Any]) -> str:
-        return super().say(asked) if "response_format" in asked else "An answer."
+        second = cue_in(asked) == "SECOND"
+        if wanted := asked.get("response_format"):
+            schema = wanted["json_schema"]["schema"]
+            return json.dumps(minimal_instance(seconds(schema) if second else schema, "Title"))
+        prompt = asked["messages"][-1]["content"]
+        return f"Answer {zlib.crc32(prompt.encode())}." if second and "SAME" not in prompt else "An answer."
+
+
+def cue_in(asked: Mapping[str, Any]) -> str | None:
+    """The cue in what an agent was asked."""
+    found = _CUE.search(asked["messages"][-1]["content"])
+    return found.group(1) if found else None
+
+
+def seconds(schema: Any) -> Any:
+    """The schema with the second value of each choice alone."""
+    if isinstance(schema, dict):
+        choices = {"enum": schema["enum"][1:2] or schema["enum"]} if "enum" in schema else {}
+        return {name: seconds(each) for name, each in schema.items()} | choices
+    return schema
 
 
 class RecordingHost(MusterHost):
@@ -110,7 +136,7 @@ def _instant(text: str) -> datetime:
 async def main(chosen: Sequence[str]) -> None:
     """Record the scenarios named, or all of them."""
     HISTORIES.mkdir(exist_ok=True)
-    scenarios = [scenario for scenario in SCENARIOS if not chosen or scenario.name in chosen]
+    scenarios = [scenario for scenario in EVERYTHING if not chosen or scenario.name in chosen]
     with tempfile.TemporaryDirectory() as folder:
         async with chat_model(CuedModel()) as model, recording_host(Path(folder), model.url) as host:
             for scenario in scenarios:

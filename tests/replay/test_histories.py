@@ -17,7 +17,7 @@ from google.protobuf.json_format import ParseDict
 
 from orchestrations.registry import PATTERNS
 from shared import names
-from tests.replay.scenarios import SCENARIOS
+from tests.replay.record import EVERYTHING
 
 HISTORIES = Path(__file__).parent / "histories"
 FILES = sorted(HISTORIES.glob("*.json"))
@@ -108,10 +108,10 @@ def assert_same(action: pb.OrchestratorAction, event: pb.HistoryEvent) -> None:
 
 
 def test_every_scenario_has_its_history_and_every_history_its_scenario() -> None:
-    assert {path.stem for path in FILES} == {scenario.name for scenario in SCENARIOS}
+    assert {path.stem for path in FILES} == {scenario.name for scenario in EVERYTHING}
 
 
-@pytest.mark.parametrize("scenario", SCENARIOS, ids=str)
+@pytest.mark.parametrize("scenario", EVERYTHING, ids=str)
 def test_a_history_ends_with_the_status_of_its_scenario(scenario: Any) -> None:
     kept = json.loads((HISTORIES / f"{scenario.name}.json").read_text())
     [*_, last] = events_of(kept["orchestrations"][0])
