@@ -17,20 +17,19 @@ class Charges:
         """Count one operation; `run` is the one that it was for, if it was for one."""
         self.operations[operation] += 1
         self.request_units[operation] += units
-        if run is None:
-            return
-        self._unreported[run] = self._unreported.pop(run, 0.0) + units
-        if len(self._unreported) > _RUNS_KEPT:
-            self._unreported.popitem(last=False)
+        if run is not None:
+            self.give_back(run, units)
 
     def unreported(self, run: str) -> float:
         """What was charged for a run and is not in its documents yet."""
         return self._unreported.get(run, 0.0)
 
-    def reported(self, run: str, units: float) -> None:
-        """`units` of a run have been written into its documents."""
-        left = self._unreported.get(run, 0.0) - units
-        if left > 0:
-            self._unreported[run] = left
-        else:
-            self._unreported.pop(run, None)
+    def take(self, run: str) -> float:
+        """The same, for whoever is about to write it down, and for nobody else."""
+        return self._unreported.pop(run, 0.0)
+
+    def give_back(self, run: str, units: float) -> None:
+        """These units are still to be written down."""
+        self._unreported[run] = self._unreported.pop(run, 0.0) + units
+        if len(self._unreported) > _RUNS_KEPT:
+            self._unreported.popitem(last=False)

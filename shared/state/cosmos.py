@@ -201,13 +201,15 @@ class CosmosState:
     async def _run_by_a_write(self, task_id: str) -> RunDocument | None:
         """The run as the service itself knows it. A read may be late where another process has just created it, and
         to be told that there is no such run is the end of a step; a write is decided where the truth is."""
-        units = self.charges.unreported(task_id)
+        units = self.charges.take(task_id)
         report = [{"op": "incr", "path": "/request_units", "value": round(units, 2)}]
         try:
             item = await self._container.patch(run_item_id(task_id), task_id, report)
         except NotThere:
             return None
-        self.charges.reported(task_id, units)
+        except BaseException:
+            self.charges.give_back(task_id, units)
+            raise
         return await self._run(item)
 
     async def _patch_run(self, task_id: str, event: RunAdvanced, stored: Item) -> Item:
@@ -273,11 +275,13 @@ class CosmosState:
         etag: str | None = None,
     ) -> Item:
         """Patch a document, and write into it what its run has cost since that was last written down."""
-        units = self.charges.unreported(task_id)
+        units = self.charges.take(task_id)
         patch = change(head, event, units)
-        item = await self._container.patch(item_id, task_id, patch, condition=condition, etag=etag)
-        self.charges.reported(task_id, units)
-        return item
+        try:
+            return await self._container.patch(item_id, task_id, patch, condition=condition, etag=etag)
+        except BaseException:
+            self.charges.give_back(task_id, units)
+            raise
 
 
 def _is_claimed_by(step: StepDocument, request: ClaimRequest) -> bool:

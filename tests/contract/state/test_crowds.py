@@ -86,3 +86,16 @@ async def test_a_step_costs_one_read_and_two_writes_however_many_there_are(
         assert dict(store.charges.operations) == {"read": agents, "create": agents, "patch": agents}
     finally:
         await store.close()
+
+
+async def test_what_a_crowd_cost_is_shown_once_and_whole(cosmos_connection: CosmosConnection, tmp_path: Path) -> None:
+    store = CosmosState(cosmos_connection, FileArtifacts(tmp_path))
+    try:
+        await store.create_run(a_run(steps=STEPS))
+        await asyncio.gather(*(complete(store, step, f"owner-{n}", n) for n, step in enumerate(STEPS)))
+        log = await store.read_log("run-1")
+        assert log is not None
+        # A unit for each request, those of reading the log included.
+        assert log.request_units == sum(store.charges.request_units.values())
+    finally:
+        await store.close()
