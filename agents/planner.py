@@ -1,5 +1,6 @@
 """The planner agent: divides a goal among the agents there are, as a plan that is checked before anybody follows it."""
 
+import re
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, create_model
@@ -11,7 +12,7 @@ from shared.contracts import AgentInput
 from shared.errors import InvalidRequest
 from shared.plans import MAX_TASKS, Plan, PlanningRequest
 
-_TASK_ID: Any = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,39}$")]
+_ID: Any = Annotated[str, Field(min_length=1, max_length=80)]
 _INSTRUCTION: Any = Annotated[str, Field(min_length=1, max_length=4000)]
 
 SYSTEM = system_prompt(
@@ -26,9 +27,9 @@ SYSTEM = system_prompt(
         " every one of them and change nothing else."
     ),
     output=(
-        "A plan as JSON: `tasks`, each with an `id` (lower-case letters, digits and hyphens), the `agent`, its"
-        " `instruction`, its `manager` (the id of the manager's own task, or null for the top level) and its `needs`"
-        " (ids of tasks under the same manager; may be empty)."
+        "A plan as JSON: `task`, the first, and `further_tasks`, the others, or none. Each has an `id` (lower-case"
+        " letters, digits and hyphens), the `agent`, its `instruction`, its `manager` (the id of the manager's own"
+        " task, or null for the top level) and its `needs` (ids of tasks under the same manager, or none)."
     ),
 )
 
@@ -44,9 +45,9 @@ async def plan(context: AgentContext, given: AgentInput) -> JsonValue:
         first = error.errors(include_url=False, include_input=False)[0]
         where = ".".join(str(part) for part in ("input.request", *first["loc"]))
         raise InvalidRequest(f"{where}: nothing to plan: {first['msg']}", field=where) from None
-    form = await context.ask_for(plan_form(asked), SYSTEM, user_message(given))
-    filled: JsonValue = form.model_dump(mode="json")
-    return filled
+    form: Any = await context.ask_for(plan_form(asked), SYSTEM, user_message(given))
+    tasks: list[JsonValue] = [_with_plain_ids(task.model_dump()) for task in (form.task, *form.further_tasks)]
+    return {"tasks": tasks}
 
 
 def plan_form(asked: PlanningRequest) -> type[BaseModel]:
@@ -56,15 +57,33 @@ def plan_form(asked: PlanningRequest) -> type[BaseModel]:
     task = create_model(
         "PlannedTask",
         __config__=forbid,
-        id=(_TASK_ID, ...),
+        id=(_ID, ...),
         agent=(agents, ...),
         instruction=(_INSTRUCTION, ...),
         manager=(str | None, ...),
         needs=(list[str], ...),
     )
-    items: Any = list.__class_getitem__(task)
-    tasks: Any = Annotated[items, Field(min_length=1, max_length=MAX_TASKS)]
-    return create_model("Plan", __config__=forbid, tasks=(tasks, ...))
+    # Strict modes cannot ask for a list with something in it, so the first task stands alone.
+    further: Any = Annotated[list.__class_getitem__(task), Field(max_length=MAX_TASKS - 1)]
+    return create_model("Plan", __config__=forbid, task=(task, ...), further_tasks=(further, ...))
+
+
+def _with_plain_ids(task: dict[str, Any]) -> dict[str, Any]:
+    """A task whose ids are written as ids of tasks are: strict modes cannot ask for that either."""
+    manager = task["manager"]
+    return {
+        **task,
+        "id": plain_id(task["id"]),
+        "manager": None if manager is None else plain_id(manager),
+        "needs": [plain_id(need) for need in task["needs"]],
+    }
+
+
+def plain_id(text: str) -> str:
+    """An id with everything but lower-case letters and digits as single hyphens, cut to 20 characters: `Step 1` is
+    `step-1`.
+    """
+    return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")[:20].rstrip("-") or "task"
 
 
 PLANNER = AgentSpec(

@@ -30,10 +30,11 @@ from shared.status import StepStatus
 
 @dataclass
 class _Open:
-    """A reaction that is waited for until `deadline`; `reserved` is what was set aside for it."""
+    """A reaction that is waited for from `begun` until `deadline`; `reserved` is what was set aside for it."""
 
     reaction: Reaction
     call: NodeCall
+    begun: datetime
     deadline: datetime
     reserved: Amount
 
@@ -89,7 +90,8 @@ class Reactions:
             self._timer.cancel()
         self._branches.stop()
         for name, each in self._open.items():
-            result = failed(StepStatus.TIMED_OUT, "StepTimedOut", f"no answer until {each.deadline.isoformat()}")
+            seconds = (each.deadline - each.begun).total_seconds()
+            result = failed(StepStatus.TIMED_OUT, "StepTimedOut", f"no answer within {seconds:g} s")
             self.answers[name] = answered(each.call, self.run.step_id(name), result)
         self._open.clear()
 
@@ -127,7 +129,7 @@ class Reactions:
             self._leave_out(call, BUDGET_EXHAUSTED, "not asked: it could exceed the budget")
             return None
         deadline = min(run.deadline, run.now + timedelta(seconds=card.step_timeout_seconds))
-        return _Open(reaction, call, deadline, reserved)
+        return _Open(reaction, call, run.now, deadline, reserved)
 
     def _branch(self, call: NodeCall, refused: AgentResult | None) -> Branch:
         if refused is None:

@@ -101,8 +101,9 @@ async def test_a_part_that_a_manager_sends_back_is_made_again(host: MusterHost, 
 
 async def test_a_planner_mends_a_plan_that_was_refused(host: MusterHost, model: DecidingModel) -> None:
     task_of: dict[str, Any] = {"agent": "writer", "instruction": "Write.", "manager": None, "needs": []}
-    cyclic = {"tasks": [{**task_of, "id": "a", "needs": ["b"]}, {**task_of, "id": "b", "needs": ["a"]}]}
-    good = {"tasks": [{**task_of, "id": "draft"}]}
+    first, second = {**task_of, "id": "a", "needs": ["b"]}, {**task_of, "id": "b", "needs": ["a"]}
+    cyclic = {"task": first, "further_tasks": [second]}
+    good = {"task": {**task_of, "id": "draft"}, "further_tasks": []}
     model.begin(planner=[cyclic, good], writer="Written.")
     task = await ran(host, "hierarchical", {"planner": "planner", "agents": ["writer", "editor"], "request": "Tides."})
     assert (task["status"], task["result"]) == ("completed", "Written.")

@@ -30,7 +30,7 @@ from tests.support.muster_host import MusterHost
 HISTORIES = Path(__file__).parent / "histories"
 BEGINNING = datetime(2026, 1, 1, tzinfo=UTC)
 _INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|\+00:00)")
-_CUE = re.compile(r'<request>\n(?:\{\s*"(?:question|request)": ")?(FAIL|HANG|SLOW|SECOND)')
+_CUE = re.compile(r'(?:<request>\n(?:\{\s*"(?:question|request)": ")?|"data": ")(FAIL|HANG|SLOW|SECOND)')
 EVERYTHING = (*SCENARIOS, *DELIBERATION)
 """Every run whose history is kept."""
 
@@ -53,6 +53,9 @@ class CuedModel(ChatModel):
     def say(self, asked: dict[str, Any]) -> str:
         second = cue_in(asked) == "SECOND"
         if wanted := asked.get("response_format"):
+            shown = asked["messages"][-1]["content"]
+            if '"goal": "REWORK"' in shown and '"last_round": false' in shown:
+                return json.dumps({"rework": [{"part": "writer", "comment": "Shorter."}], "merged": "Not yet."})
             schema = wanted["json_schema"]["schema"]
             return json.dumps(minimal_instance(seconds(schema) if second else schema, "Title"))
         prompt = asked["messages"][-1]["content"]

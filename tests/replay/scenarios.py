@@ -2,6 +2,8 @@
 
 To add one, add it here and run `python -m tests.replay.record NAME`. An agent whose own request begins with `FAIL` is
 refused by the model, with `HANG` it waits for a model that says nothing, and with `SLOW` it answers after the others.
+An event whose data is `FAIL` or `HANG` does so to every agent that asks a model. A manager whose goal is `REWORK`
+sends the writer's part back once.
 """
 
 from collections.abc import Mapping
@@ -46,6 +48,15 @@ def parallel(*agents: Any, **more: Any) -> dict[str, Any]:
     return {"pattern": "parallel", "request": "tides", "agents": list(agents), **more}
 
 
+def hierarchical(*workers: Any, **more: Any) -> dict[str, Any]:
+    return {"pattern": "hierarchical", "request": "tides", "workers": list(workers), **more}
+
+
+def event_driven(data: str = "tides", **more: Any) -> dict[str, Any]:
+    return {"pattern": "event-driven", "event": "DataReceived", "request": data, **more}
+
+
+LED = {"manager": "content-manager"}
 NESTED = {"pattern": "parallel", "name": "stage", "agents": ["web", "news"]}
 MISSING_ONE = {"pattern": "parallel", "name": "stage", "agents": ["web", failing("news")], "require": {"at_least": 1}}
 BUDGET = {"tokens": 40_000}
@@ -66,4 +77,21 @@ SCENARIOS = (
     ),
     Scenario("parallel-race", parallel(slow("web"), "news", require="any"), "completed"),
     Scenario("parallel-budget", parallel("web", "news", "social", budget=BUDGET), "completed"),
+    Scenario(
+        "hierarchical-success", {"pattern": "hierarchical", "preset": "editorial", "request": "tides"}, "completed"
+    ),
+    Scenario("hierarchical-rework", {**hierarchical("writer", "editor", **LED), "request": "REWORK"}, "completed"),
+    Scenario(
+        "hierarchical-planned", {"pattern": "hierarchical", "planner": "planner", "request": "tides"}, "completed"
+    ),
+    Scenario(
+        "hierarchical-partial", hierarchical("writer", failing("research"), require={"at_least": 1}, **LED), "partial"
+    ),
+    Scenario("hierarchical-failure", hierarchical("writer", failing("research"), **LED), "failed"),
+    Scenario("hierarchical-timeout", hierarchical("writer", hanging("research"), deadline_seconds=3, **LED), "failed"),
+    Scenario("event-driven-success", event_driven(), "completed"),
+    Scenario("event-driven-limit", event_driven(limits={"max_hops": 0}), "partial"),
+    Scenario("event-driven-partial", event_driven("FAIL"), "partial"),
+    Scenario("event-driven-failure", event_driven("FAIL", require="all"), "failed"),
+    Scenario("event-driven-timeout", event_driven("HANG", deadline_seconds=3), "partial"),
 )

@@ -31,6 +31,8 @@ REVIEWING = {
     "parts": [{"part": "draft", "by": "writer", "step": "draft"}, {"part": "final", "by": "editor", "step": "final"}],
     "last_round": False,
 }
+TASK: dict[str, Any] = {"id": "a", "agent": "writer", "instruction": "Go.", "manager": None, "needs": []}
+PLAN_FORM = {"task": TASK, "further_tasks": []}
 ANALYSIS = {"summary": "Three rows.", "findings": [], "anomalies": [], "confidence": "low"}
 NOTICE = {"title": "Data came", "body": "Three rows came.", "urgency": "know", "reason": "Nothing to do."}
 REVIEW = {"rework": [], "merged": "All of it."}
@@ -59,7 +61,7 @@ def test_what_an_agent_may_cost_covers_its_prompt_and_a_mended_answer(agent: str
         (
             "planner",
             PLANNING,
-            {"tasks": [{"id": "a", "agent": "writer", "instruction": "Go.", "manager": None, "needs": []}]},
+            PLAN_FORM,
         ),
         ("research-manager", REVIEWING, REVIEW),
         ("content-manager", REVIEWING, REVIEW),
@@ -78,7 +80,7 @@ async def test_every_agent_is_told_that_material_is_no_instruction_and_answers_i
     assert asked.system.endswith(DATA_RULE)
     assert asked.format is not None
     assert isinstance(result.output, dict)
-    assert set(result.output) == set(reply)
+    assert set(result.output) == ({"tasks"} if agent == "planner" else set(reply))
 
 
 @pytest.mark.parametrize("agent", WITH_MODEL)
@@ -98,14 +100,23 @@ async def test_an_answer_that_breaks_the_contract_twice_fails_the_step_for_good(
 
 
 async def test_a_planner_can_name_only_agents_that_there_are(world: World) -> None:
-    ghost: Any = {"tasks": [{"id": "a", "agent": "ghost", "instruction": "Go.", "manager": None, "needs": []}]}
-    good = {"tasks": [{**ghost["tasks"][0], "agent": "writer"}]}
-    result = await ran(world, "planner", PLANNING, ghost, good)
+    ghost = {**PLAN_FORM, "task": {**TASK, "agent": "ghost"}}
+    result = await ran(world, "planner", PLANNING, ghost, PLAN_FORM)
     plan = Plan.model_validate(result.output)
     assert [task.agent for task in plan.tasks] == ["writer"]
     schema = json.dumps(world.model.requests[0].format.schema) if world.model.requests[0].format else ""
     assert '"scraper"' in schema
     assert '"writer"' in schema
+
+
+async def test_ids_that_a_model_writes_in_its_own_way_still_name_the_same_tasks(world: World) -> None:
+    tasks = [{**TASK, "id": "The Lead!"}, {**TASK, "id": "Step_1", "manager": "The Lead!", "needs": ["ZWEI (2)"]}]
+    result = await ran(world, "planner", PLANNING, {"task": tasks[0], "further_tasks": tasks[1:]})
+    plan = Plan.model_validate(result.output)
+    assert [(task.id, task.manager, task.needs) for task in plan.tasks] == [
+        ("the-lead", None, ()),
+        ("step-1", "the-lead", ("zwei-2",)),
+    ]
 
 
 @pytest.mark.parametrize("request_", ["Explain tides.", {}, {**PLANNING, "agents": []}, {**PLANNING, "limits": None}])
