@@ -17,7 +17,7 @@ from agents.context import AgentContext
 from agents.output import by_reference, checked_output, with_content
 from agents.spec import AgentSpec
 from shared.contracts import AgentInput, AgentResult, AgentTask, ArtifactRef, ErrorInfo, EventDraft, Usage
-from shared.errors import AgentTimedOut, InvalidMessage, RetryableError, TerminalError
+from shared.errors import AgentTimedOut, BudgetExhausted, InvalidMessage, RetryableError, TerminalError
 from shared.resources import Resources
 from shared.retry import next_delay
 from shared.state.decisions import Busy, Claimed, ClaimRequest, Finished, Foreign, NotWanted
@@ -128,6 +128,7 @@ class AgentRunner:
             publishes=spec.publishes,
         )
         try:
+            _check_paid_for(task, step)
             made = await self._within_deadline(task, spec, context)
         except Exception as error:
             return await self._failed(task, spec, step, context.usage, error)
@@ -225,6 +226,13 @@ class AgentRunner:
 
 class _DeadlinePassed(Exception):
     """A task whose time was over before it began; no attempt is worth making."""
+
+
+def _check_paid_for(task: AgentTask, step: StepDocument) -> None:
+    """Raise `BudgetExhausted` when the attempts that were paid for ahead have been made; unknown is not free."""
+    paid = sum(each.usage.cost_usd is None or each.usage.output_tokens > 0 for each in step.attempts)
+    if task.budget.paid_attempts is not None and paid >= task.budget.paid_attempts:
+        raise BudgetExhausted(f"{paid} attempts have cost something; another could exceed the run's budget")
 
 
 def describe(error: BaseException) -> ErrorInfo:

@@ -18,7 +18,7 @@ from orchestrations.calls import NestedResult, NestedRun
 from orchestrations.nodes import PatternRequest
 from orchestrations.run import Answer, NodeCall, Run
 from shared import names
-from shared.budget import Allowance
+from shared.budget import NO_LIMIT, Allowance
 from shared.contracts import AgentCard, AgentInput, AgentResult, AgentTask, Budget, ErrorInfo, Usage
 from shared.retry import DEFAULT_RETRIES
 from shared.status import StepStatus
@@ -68,7 +68,7 @@ def as_activity[R: PatternRequest](run: Run[R], call: NodeCall, card: AgentCard,
             input=call.input(),
             attempt=attempt,
             deadline=until,
-            budget=Budget(max_output_tokens=card.max_output_tokens),
+            budget=step_budget(run, card),
         )
         try:
             reply = yield run.ctx.call_activity(names.agent_activity(card.name), input=task.model_dump(mode="json"))
@@ -134,6 +134,12 @@ def failed(status: StepStatus, kind: str, message: str, *, retryable: bool = Fal
 def input_bytes(given: AgentInput) -> int:
     """How large an input is on its way to a model, near enough."""
     return len(given.model_dump_json().encode())
+
+
+def step_budget[R: PatternRequest](run: Run[R], card: AgentCard) -> Budget:
+    """What an agent is told that its step may use. What is set aside covers one attempt that costs something."""
+    kept = None if run.budget == NO_LIMIT else 1
+    return Budget(max_output_tokens=card.max_output_tokens, paid_attempts=kept)
 
 
 def at_once(ended: Ended) -> Branch:

@@ -16,14 +16,24 @@ from durabletask import task as durable
 from durabletask.task import RetryPolicy, Task, TaskFailedError, TimerTask
 
 from orchestrations.account import BUDGET_EXHAUSTED, answered, skipped
-from orchestrations.asking import Branch, Ended, as_activity, as_nested, at_once, failed, input_bytes, over_bus
+from orchestrations.asking import (
+    Branch,
+    Ended,
+    as_activity,
+    as_nested,
+    at_once,
+    failed,
+    input_bytes,
+    over_bus,
+    step_budget,
+)
 from orchestrations.branches import Branches, Step
 from orchestrations.calls import Dispatch, Dispatched, QueuedStep
 from orchestrations.nodes import PatternRequest, agent_of
 from orchestrations.run import Answer, NodeCall, Run
 from shared import names
 from shared.budget import NO_LIMIT, Allowance, Amount, give_back, minus, plus, set_aside, share, upper_bound, within
-from shared.contracts import AgentCard, AgentInput, AgentResult, Budget, ErrorInfo
+from shared.contracts import AgentCard, AgentInput, AgentResult, ErrorInfo
 from shared.status import StepStatus
 
 # The stores and the bus come back within seconds or not for long; a run should outlive the first kind.
@@ -193,7 +203,7 @@ class FanOut[R: PatternRequest]:
                     given=places[id(given)],
                     deadline=self._deadline(card),
                     reply_event=names.reply_event(step_id),
-                    budget=Budget(max_output_tokens=card.max_output_tokens),
+                    budget=step_budget(self.run, card),
                 )
             )
         return Dispatch(

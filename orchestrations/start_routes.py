@@ -1,6 +1,6 @@
 """Starting runs over HTTP: any pattern under its own name, and the ready-made workflows."""
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 from urllib.parse import quote, urljoin
 
@@ -19,13 +19,18 @@ from shared.http import POLL_AFTER_SECONDS, answers_problems, json_response, rea
 from shared.resources import Resources
 from shared.state.documents import RunDocument
 
+type Start = Callable[
+    [func.HttpRequest, df.DurableFunctionsClient, PatternRequest, str | None], Awaitable[tuple[RunDocument, str]]
+]
+"""Starts the run that was asked for, under a name if it has one besides its pattern's; the run and where it is."""
+
 
 def start_routes(agents: Mapping[str, AgentCard], resources: Resources) -> df.Blueprint:
     """A blueprint with `POST workflows/{pattern}`, `GET workflows`, and the ready-made workflows."""
     blueprint = df.Blueprint()
 
     async def start(
-        req: func.HttpRequest, client: df.DurableFunctionsClient, request: PatternRequest, workflow: str | None = None
+        req: func.HttpRequest, client: df.DurableFunctionsClient, request: PatternRequest, workflow: str | None
     ) -> tuple[RunDocument, str]:
         run = await start_run(
             request,
@@ -37,13 +42,19 @@ def start_routes(agents: Mapping[str, AgentCard], resources: Resources) -> df.Bl
         )
         return run, urljoin(req.url, f"{_up(req)}task/{quote(run.task_id)}")
 
+    _add_patterns(blueprint, start)
+    _add_ready_made(blueprint, start)
+    return blueprint
+
+
+def _add_patterns(blueprint: df.Blueprint, start: Start) -> None:
     @blueprint.function_name("start_workflow")
     @blueprint.route("workflows/{pattern}", methods=["POST"])
     @blueprint.durable_client_input(client_name="client")
     @answers_problems
     async def start_workflow(req: func.HttpRequest, client: df.DurableFunctionsClient) -> func.HttpResponse:
         chosen = pattern(req.route_params["pattern"])
-        run, location = await start(req, client, read_body(req, chosen.request))
+        run, location = await start(req, client, read_body(req, chosen.request), None)
         return _started(run, location, f"The run has started. Watch it at {location}.", steps=_steps(run))
 
     @blueprint.function_name("list_workflows")
@@ -52,6 +63,8 @@ def start_routes(agents: Mapping[str, AgentCard], resources: Resources) -> df.Bl
     async def list_workflows(req: func.HttpRequest) -> func.HttpResponse:  # noqa: ARG001
         return json_response({"workflows": [each.description() for each in PATTERNS.values()]})
 
+
+def _add_ready_made(blueprint: df.Blueprint, start: Start) -> None:
     @blueprint.function_name("create_content")
     @blueprint.route("create-content", methods=["POST"])
     @blueprint.durable_client_input(client_name="client")
@@ -71,8 +84,6 @@ def start_routes(agents: Mapping[str, AgentCard], resources: Resources) -> df.Bl
         run, location = await start(req, client, request, names.PARALLEL_RESEARCH)
         message = f"The research has started. Watch it at {location}."
         return _started(run, location, message, agents_dispatched=list(RESEARCHERS))
-
-    return blueprint
 
 
 def _up(req: func.HttpRequest) -> str:

@@ -88,9 +88,13 @@ class AgentInput(Contract):
 
 
 class Budget(Contract):
-    """What one agent call may use at most."""
+    """What one agent call may use at most: the tokens out of each model call, and how many attempts may cost something.
+
+    Where budgets are kept, so many attempts were paid for ahead; those that cost nothing do not count.
+    """
 
     max_output_tokens: int | None = Field(default=None, ge=1)
+    paid_attempts: int | None = Field(default=None, ge=1)
 
 
 class ReplyTo(Contract):

@@ -21,6 +21,7 @@ MusterError
     │   ├── ModelRefused         it refused the request (4xx, content filter)
     │   └── ModelAnswerInvalid   it answered, and not with what was asked for
     ├── AgentOutputInvalid   an agent returned what is no JSON, or too much of it
+    ├── BudgetExhausted      another attempt could cost more than was set aside for its step
     ├── AgentFailed          an agent's step ended without success, and its message belongs with the dead letters
     ├── MessageTooLarge      a message is over the queue's limit
     ├── DocumentTooLarge     a document is larger than the state store takes
@@ -132,6 +133,10 @@ class ModelAnswerInvalid(NoUsableAnswer):
 
 class AgentOutputInvalid(TerminalError):
     """An agent returned what is no JSON, or too much of it."""
+
+
+class BudgetExhausted(TerminalError):
+    """Another attempt could cost more than was set aside for its step."""
 
 
 class AgentFailed(TerminalError):

@@ -328,3 +328,16 @@ def test_agents_called_as_activities_run_at_once_and_wait_without_an_instance() 
 def test_a_request_that_makes_no_fan_out_is_refused_by_field(change: dict[str, Any], field: str) -> None:
     with pytest.raises(ValidationError, match=field):
         ParallelRequest.model_validate({"request": "x", "agents": ["web", "news"], **change})
+
+
+def test_agents_are_told_that_a_budget_is_kept_and_only_then() -> None:
+    kept = running(cards=CARDS, budget={"tokens": 9 * ONE})
+    free = running(cards=CARDS)
+    assert {step.budget.paid_attempts for step in kept.sent.values()} == {1}
+    assert {step.budget.paid_attempts for step in free.sent.values()} == {None}
+
+
+def test_an_agent_that_ran_out_of_its_reservation_ends_the_run_as_budget_exhausted() -> None:
+    run = running("web", cards=CARDS, budget={"tokens": 9 * ONE})
+    run.answer("web", a_failure(kind="BudgetExhausted"))
+    assert run.result.status is RunStatus.BUDGET_EXHAUSTED
