@@ -43,6 +43,8 @@ async def measure() -> None:
         f"LangGraph {_pinned('langgraph')}, SQLite": lambda: _program("langgraph_sqlite", _environment("langgraph")),
         f"DBOS {_pinned('dbos')}, SQLite": lambda: _program("dbos_sqlite", _environment("dbos")),
     }
+    _environment("langgraph")
+    _environment("dbos")
     rows = [_row(name, await run()) for name, run in engines.items()]
     print_table("Durable steps that do nothing and return 100 bytes", HEADINGS, rows)
     print(f"The SDK's own time to replay a chain of {LONG}, turn by turn: {own_replay_seconds(LONG):.2f} s\n")
@@ -85,7 +87,7 @@ def _environment(name: str) -> Path:
         shutil.rmtree(folder, ignore_errors=True)
         folder.parent.mkdir(parents=True, exist_ok=True)
         subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True)
-        install = ["-m", "pip", "install", "-q", "--disable-pip-version-check", "--require-hashes", "-r"]
+        install = ["-m", "pip", "install", "-qq", "--disable-pip-version-check", "--require-hashes", "-r"]
         subprocess.run([str(folder / "bin" / "python"), *install, str(_requirements(name))], check=True)
         mark.write_text(wanted)
     return folder / "bin" / "python"
