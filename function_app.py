@@ -11,6 +11,7 @@ from agents.queues import queue_functions
 from agents.runner import AgentRunner
 from agents.subscriptions import EventConsumer, subscription_functions
 from orchestrations.activities import orchestration_activities
+from orchestrations.circuit_routes import circuit_routes
 from orchestrations.http_api import run_routes
 from orchestrations.orchestrators import orchestrator_functions
 from orchestrations.outside_events import outside_event_functions
@@ -31,7 +32,7 @@ app.configure_large_payloads(payload_store=ArtifactPayloads(resources.artifacts)
 for blueprint in (
     queue_functions(CATALOG, consumer),
     subscription_functions(CATALOG, EventConsumer(consumer)),
-    activity_functions(CATALOG, runner, resources.clock),
+    activity_functions(CATALOG, runner, resources.circuits, resources.clock),
     agent_routes(CATALOG),
     orchestrator_functions(),
     orchestration_activities(CATALOG.cards, resources),
@@ -41,5 +42,6 @@ for blueprint in (
     run_routes(resources),
     runs_routes(resources),
     result_routes(resources),
+    circuit_routes(CATALOG.cards, resources.circuits),
 ):
     app.register_functions(blueprint)

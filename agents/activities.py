@@ -8,34 +8,43 @@ import azure.functions as func
 from agents.catalog import Catalog
 from agents.runner import AgentRunner, Answered, Held, TryAgain, Unwanted
 from shared import names
+from shared.breaker import CircuitBreaker, agent_circuit, refusal
+from shared.circuit import Refused
 from shared.clock import Clock
 from shared.contracts import AgentResult, AgentTask, ErrorInfo
 from shared.status import StepStatus
 
 
-def activity_functions(catalog: Catalog, runner: AgentRunner, clock: Clock) -> df.Blueprint:
+def activity_functions(catalog: Catalog, runner: AgentRunner, circuits: CircuitBreaker, clock: Clock) -> df.Blueprint:
     """A blueprint with one activity for each agent, so that an orchestrator may call any of them directly."""
     blueprint = df.Blueprint()
     for spec in catalog:
-        _add(blueprint, spec.name, runner, clock)
+        _add(blueprint, spec.name, runner, circuits, clock)
     return blueprint
 
 
-def _add(blueprint: df.Blueprint, agent: str, runner: AgentRunner, clock: Clock) -> None:
+def _add(blueprint: df.Blueprint, agent: str, runner: AgentRunner, circuits: CircuitBreaker, clock: Clock) -> None:
     @blueprint.function_name(names.agent_activity(agent))
     @blueprint.activity_trigger(input_name="task", activity=names.agent_activity(agent))
     async def run_as_activity(task: object, context: func.Context) -> object:
         result = await run_activity(
-            AgentTask.model_validate(task), runner, owner=context.invocation_id, now=clock.now()
+            AgentTask.model_validate(task), runner, circuits, owner=context.invocation_id, now=clock.now()
         )
         return result.model_dump(mode="json")
 
 
-async def run_activity(task: AgentTask, runner: AgentRunner, *, owner: str, now: datetime) -> AgentResult:
+async def run_activity(
+    task: AgentTask, runner: AgentRunner, circuits: CircuitBreaker, *, owner: str, now: datetime
+) -> AgentResult:
     """Run `task` and return its result; one that may be mended by another attempt says so in its error.
 
     The orchestrator waits between attempts, on a durable timer, so that no instance is held while nothing happens.
+    An agent whose circuit is open is not run.
     """
+    circuit = agent_circuit(task.agent)
+    refused = await circuits.admit(circuit)
+    if isinstance(refused, Refused):
+        return AgentResult(status=StepStatus.REJECTED, error=refusal(circuit, refused), attempt=task.attempt)
     match await runner.run(task, owner=owner, enqueued_at=now):
         case Answered(result):
             return result

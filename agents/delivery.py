@@ -14,6 +14,8 @@ from pydantic import ValidationError
 
 from agents.runner import AgentRunner, Answered, Held, TryAgain, Unwanted
 from shared import names
+from shared.breaker import agent_circuit
+from shared.circuit import Refused
 from shared.contracts import OUTCOMES, AgentAccount, AgentResult, AgentTask, ReplyTo, RunResult
 from shared.errors import AgentFailed, InvalidMessage, RetryableError
 from shared.messaging.tasks import task_message
@@ -30,6 +32,7 @@ SINGLE_STEP = "agent"
 
 # The queue's clock may be ahead of this one's: a copy that came early would find the claim still held.
 _CLOCK_MARGIN = timedelta(seconds=2)
+_LOOK_AGAIN = timedelta(seconds=60)
 
 
 class QueueConsumer:
@@ -64,6 +67,11 @@ class QueueConsumer:
     async def _handle(self, task: AgentTask, owner: str, enqueued_at: datetime, reply: Reply) -> None:
         if task.reply_to is None:
             await self._begin_single_step(task)
+        if task.attempt > 1 and (rest_until := await self._rest_until(task)) is not None:
+            log.warning("%s of run %s waits until %s: its circuit is open", task.step_id, task.task_id, rest_until)
+            copy_id = names.copy_message_id(task.message_id, self._resources.clock.now())
+            await self._schedule(task, copy_id, rest_until)
+            return
         outcome = await self._runner.run(task, owner=owner, enqueued_at=enqueued_at)
         match outcome:
             case Answered(result):
@@ -77,6 +85,21 @@ class QueueConsumer:
                 await self._schedule(task, copy_id, until + _CLOCK_MARGIN)
             case Unwanted(reason):
                 log.info("%s of run %s is not wanted: %s", task.step_id, task.task_id, reason)
+
+    async def _rest_until(self, task: AgentTask) -> datetime | None:
+        """When to come back to a further attempt of an agent whose circuit is open; None to make it now.
+
+        First attempts were let through when they were sent, perhaps as the probe.
+        """
+        now = self._resources.clock.now()
+        if task.deadline is not None and task.deadline <= now:
+            return None
+        answer = await self._resources.circuits.admit(agent_circuit(task.agent))
+        if not isinstance(answer, Refused):
+            return None
+        # While a probe is on its way, what it says may come long before its time is over.
+        until = min(answer.retry_at or now + _LOOK_AGAIN, now + _LOOK_AGAIN)
+        return until if task.deadline is None else min(until, task.deadline)
 
     async def _begin_single_step(self, task: AgentTask) -> None:
         """A producer that wants no answer has no orchestration, so the step is a run of its own, to be looked up."""

@@ -16,6 +16,7 @@ from agents.catalog import Catalog
 from agents.context import AgentContext
 from agents.output import by_reference, checked_output, with_content
 from agents.spec import AgentSpec
+from shared.breaker import agent_circuit, blames_agent
 from shared.contracts import AgentInput, AgentResult, AgentTask, ArtifactRef, ErrorInfo, EventDraft, Usage
 from shared.errors import AgentTimedOut, BudgetExhausted, InvalidMessage, RetryableError, TerminalError
 from shared.resources import Resources
@@ -137,6 +138,7 @@ class AgentRunner:
             output = await self._patiently(step, lambda: by_reference(made, self._resources.artifacts, task.task_id))
         except TerminalError as error:
             return await self._failed(task, spec, step, context.usage, error)
+        await self._resources.circuits.succeeded(agent_circuit(spec.name))
         return await self._record(
             step, StepStatus.SUCCEEDED, context.usage, output=output, events=context.events, now=clock.now()
         )
@@ -170,6 +172,8 @@ class AgentRunner:
     ) -> RunOutcome:
         now = self._resources.clock.now()
         info = describe(error)
+        if blames_agent(error) and not isinstance(error, _DeadlinePassed):
+            await self._resources.circuits.failed(agent_circuit(spec.name), f"{info.type}: {info.message}")
         if not isinstance(error, RetryableError):
             log.error("%s failed for good: %s: %s", _label(step), info.type, info.message, exc_info=error)
         delay = next_delay(spec.retry, step.attempt, error)

@@ -21,6 +21,8 @@ from orchestrations.requests import SequentialRequest
 from orchestrations.resuming import reused
 from orchestrations.starter import run_document
 from shared import names
+from shared.breaker import agent_circuit, refusal
+from shared.circuit import Admitted, Refused
 from shared.contracts import AgentCard, AgentTask, ErrorInfo, ReplyTo
 from shared.errors import InvalidRequest, NotFound, TerminalError
 from shared.messaging.events import event_message
@@ -83,20 +85,35 @@ async def begin_recorded(begin: BeginRun, agents: Mapping[str, AgentCard], resou
 async def send_tasks(dispatch: Dispatch, resources: Resources) -> Dispatched:
     """Send the tasks of a fan-out, one batch for each queue, to all queues at once.
 
-    A queue that refuses them for good rejects its tasks and holds up no other. A bus that does not answer raises
-    `BusUnavailable`; sending all of them again is safe, because the queues know repeated ids.
+    An agent whose circuit is open has its tasks rejected, with the time to try again. A queue that refuses them for
+    good rejects its tasks and holds up no other. A bus that does not answer raises `BusUnavailable`; sending all of
+    them again is safe, because the queues know repeated ids.
     """
     by_queue: defaultdict[str, list[AgentTask]] = defaultdict(list)
-    for task in _tasks(dispatch):
-        by_queue[names.agent_queue(task.agent)].append(task)
-    sending = (_send(queue, tasks, resources) for queue, tasks in by_queue.items())
     rejected: list[Rejection] = []
+    probed: list[str] = []
+    for task in _tasks(dispatch):
+        circuit = agent_circuit(task.agent)
+        match await resources.circuits.admit(circuit):
+            case Refused() as refused:
+                rejected.append(Rejection(step_id=task.step_id, error=refusal(circuit, refused)))
+            case Admitted(is_probe=is_probe):
+                by_queue[names.agent_queue(task.agent)].append(task)
+                probed += [circuit] if is_probe else []
+    sending = (_send(queue, tasks, resources) for queue, tasks in by_queue.items())
     # Every queue is waited for, so that no send goes on after this has raised.
     for sent in await asyncio.gather(*sending, return_exceptions=True):
         if isinstance(sent, BaseException):
+            await _give_up_probes(probed, resources)
             raise sent
         rejected += sent
     return Dispatched(rejected=tuple(rejected))
+
+
+async def _give_up_probes(circuits: list[str], resources: Resources) -> None:
+    """A probe that was perhaps not sent will perhaps not report, and calls would be refused until its time is over."""
+    for circuit in circuits:
+        await resources.circuits.failed(circuit, "the probe could not be sent")
 
 
 async def _send(queue: str, tasks: list[AgentTask], resources: Resources) -> list[Rejection]:

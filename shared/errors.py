@@ -4,6 +4,7 @@ MusterError
 ├── RetryableError           another attempt may succeed; may say how long to wait
 │   ├── ModelUnavailable     the model timed out, could not be reached, or answered 5xx
 │   ├── ModelRateLimited     the model answered 429
+│   ├── CircuitIsOpen        who is called failed several times in a row and is given a rest
 │   ├── AgentTimedOut        an agent took longer than one attempt may
 │   ├── StoreUnavailable     the state or artifact store did not answer
 │   ├── BusUnavailable       Service Bus did not answer
@@ -57,6 +58,10 @@ class ModelUnavailable(RetryableError):
 
 class ModelRateLimited(RetryableError):
     """The model answered 429."""
+
+
+class CircuitIsOpen(RetryableError):
+    """Who is called failed several times in a row, and is given a rest."""
 
 
 class AgentTimedOut(RetryableError):

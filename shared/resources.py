@@ -1,19 +1,22 @@
 """The outside things of one process, as the settings choose them; each connects on first use, so making it is cheap."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Self
 
 from shared.artifacts.choice import artifact_store
 from shared.artifacts.store import ArtifactStore
+from shared.breaker import CircuitBreaker, model_circuit
 from shared.clock import Clock, SystemClock
-from shared.llm.endpoint import resolve_endpoint, resolve_fallback
+from shared.llm.breaking import CircuitedModel
+from shared.llm.endpoint import endpoint_host, resolve_endpoint, resolve_fallback
 from shared.llm.guard import GuardedModel, RateLimit
 from shared.llm.model import ModelClient
-from shared.llm.openai import OpenAIModel
+from shared.llm.openai import Endpoint, OpenAIModel
 from shared.messaging.bus import MessageBus
 from shared.messaging.servicebus import Namespace, ServiceBus
 from shared.settings import Settings
-from shared.state.choice import state_store
+from shared.state.choice import circuit_store, state_store
 from shared.state.store import StateStore
 
 
@@ -27,12 +30,14 @@ class Resources:
     artifacts: ArtifactStore
     model: ModelClient
     clock: Clock
+    circuits: CircuitBreaker
 
     @classmethod
     def from_settings(cls, settings: Settings) -> Self:
         """The resources that `settings` name; nothing is opened or reached yet. Raises `ConfigurationError`."""
         clock = SystemClock()
         artifacts = artifact_store(settings)
+        circuits = CircuitBreaker(circuit_store(settings), clock)
         return cls(
             settings=settings,
             store=state_store(settings, artifacts),
@@ -44,12 +49,22 @@ class Resources:
                 )
             ),
             artifacts=artifacts,
-            model=_model(settings, clock),
+            model=_model(settings, clock, circuits),
             clock=clock,
+            circuits=circuits,
         )
 
 
-def _model(settings: Settings, clock: Clock) -> ModelClient:
-    fallback = OpenAIModel(lambda: resolve_fallback(settings)) if settings.model_fallback_name else None
+def _model(settings: Settings, clock: Clock, circuits: CircuitBreaker) -> ModelClient:
+    def endpoint(resolve: Callable[[Settings], Endpoint]) -> ModelClient:
+        # What is not configured is said when a model is asked for, and not before.
+        return CircuitedModel(
+            OpenAIModel(lambda: resolve(settings)),
+            circuits,
+            clock,
+            lambda: model_circuit(endpoint_host(resolve(settings))),
+        )
+
+    fallback = endpoint(resolve_fallback) if settings.model_fallback_name else None
     limit = RateLimit(settings.model_requests_per_minute or None, settings.model_tokens_per_minute or None)
-    return GuardedModel(OpenAIModel(lambda: resolve_endpoint(settings)), clock, limit=limit, fallback=fallback)
+    return GuardedModel(endpoint(resolve_endpoint), clock, limit=limit, fallback=fallback)

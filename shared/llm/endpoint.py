@@ -8,6 +8,8 @@ from shared.llm.openai import ApiKey, Endpoint
 from shared.llm.prices import OFFLINE_MODEL
 from shared.settings import Settings
 
+OPENAI_URL = "https://api.openai.com/v1"
+"""Where the client goes that is given no address."""
 _AZURE_HOSTS = (".openai.azure.com", ".services.ai.azure.com", ".cognitiveservices.azure.com")
 _AZURE_SCOPE = "https://cognitiveservices.azure.com/.default"
 _NO_KEY = "none"  # the openai client insists on a key; a server that wants none ignores it
@@ -41,6 +43,11 @@ def resolve_fallback(settings: Settings) -> Endpoint:
         return Endpoint(first.base_url, key or first.api_key, settings.model_fallback_name)
     credential = _credential("MUSTER_MODEL_FALLBACK_BASE_URL", url, key, settings)
     return Endpoint(url, credential, settings.model_fallback_name)
+
+
+def endpoint_host(endpoint: Endpoint) -> str:
+    """The host that an endpoint is at."""
+    return urlsplit(endpoint.base_url or OPENAI_URL).hostname or "unknown"
 
 
 def _checked_key(setting: str, key: str) -> str:

@@ -1,4 +1,4 @@
-"""Which state store the settings choose."""
+"""Which stores of runs and of circuits the settings choose."""
 
 from datetime import timedelta
 
@@ -6,9 +6,12 @@ from shared import names
 from shared.artifacts.store import ArtifactStore
 from shared.errors import ConfigurationError
 from shared.settings import Settings
+from shared.state.circuits import CircuitStore
 from shared.state.cosmos import CosmosState
+from shared.state.cosmos_circuits import CosmosCircuits
 from shared.state.cosmos_container import CosmosConnection
 from shared.state.sqlite import SqliteState
+from shared.state.sqlite_circuits import SqliteCircuits
 from shared.state.store import StateStore
 
 
@@ -18,6 +21,13 @@ def state_store(settings: Settings, artifacts: ArtifactStore) -> StateStore:
         return SqliteState(settings.data_dir / "state.db")
     retention = timedelta(days=settings.retention_days) if settings.retention_days else None
     return CosmosState(cosmos_connection(settings), artifacts, retention=retention)
+
+
+def circuit_store(settings: Settings) -> CircuitStore:
+    """The store that keeps circuits, beside the runs; nothing is opened or reached yet. Raises `ConfigurationError`."""
+    if not uses_cosmos(settings):
+        return SqliteCircuits(settings.data_dir / "circuits.db")
+    return CosmosCircuits(cosmos_connection(settings))
 
 
 def uses_cosmos(settings: Settings) -> bool:

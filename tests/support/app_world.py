@@ -14,6 +14,7 @@ from agents.spec import AgentSpec
 from devhost.clock import ManualClock
 from shared import names
 from shared.artifacts.files import FileArtifacts
+from shared.breaker import CircuitBreaker
 from shared.contracts import AgentInput, Usage
 from shared.errors import MusterError
 from shared.llm.model import ModelReply, ModelRequest
@@ -24,6 +25,7 @@ from shared.resources import Resources
 from shared.settings import Settings
 from shared.state.documents import RunRecord, StepDocument
 from shared.state.sqlite import SqliteState
+from shared.state.sqlite_circuits import SqliteCircuits
 from shared.state.store import StateStore
 from tests.support.documents import NOW
 
@@ -52,6 +54,7 @@ class World:
             artifacts=FileArtifacts(folder / "artifacts"),
             model=self.model,
             clock=self.clock,
+            circuits=CircuitBreaker(SqliteCircuits(folder / "circuits.db"), self.clock),
         )
 
     def _say(self, request: ModelRequest) -> ModelReply | MusterError:

@@ -28,7 +28,9 @@ async def _the_run(world: World) -> None:
 
 
 async def called(world: World) -> AgentResult:
-    return await run_activity(a_task("tester"), a_runner(an_agent(), world.resources), owner="call", now=NOW)
+    return await run_activity(
+        a_task("tester"), a_runner(an_agent(), world.resources), world.resources.circuits, owner="call", now=NOW
+    )
 
 
 # -- as an activity ---------------------------------------------------------------------------------------------
@@ -131,7 +133,7 @@ def test_each_agent_on_the_bus_has_a_function_on_its_own_queue(world: World) -> 
 
 def test_each_agent_is_an_activity_too(world: World) -> None:
     runner = AgentRunner(CATALOG, world.resources)
-    functions = registered(activity_functions(CATALOG, runner, world.clock))
+    functions = registered(activity_functions(CATALOG, runner, world.resources.circuits, world.clock))
     assert set(functions) == {names.agent_activity(spec.name) for spec in CATALOG}
 
 

@@ -1,5 +1,6 @@
 """Sending a fan-out: batches by queue, large inputs by reference, and a refusal that holds up nobody else."""
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -130,3 +131,35 @@ def test_the_activities_bear_their_durable_names(world: World) -> None:
     builders = orchestration_activities({}, world.resources)._function_builders
     made = {builder.build().get_function_name() for builder in builders}
     assert {"begin_run", "dispatch_agents", "record_run"} <= made
+
+
+async def test_an_agent_whose_circuit_is_open_is_refused_with_the_time_to_try_again_and_the_others_are_asked(
+    world: World,
+) -> None:
+    for _ in range(5):
+        await world.resources.circuits.failed("agent.research", "broken")
+    sent = await send_tasks(dispatch(a_task("research"), a_task("writer")), world.resources)
+    [rejection] = sent.rejected
+    assert (rejection.step_id, rejection.error.type) == ("research", "CircuitIsOpen")
+    assert "try again at 2026-01-01T12:01:00" in rejection.error.message
+    assert (len(world.bus.taken("research-tasks")), len(world.bus.taken("writer-tasks"))) == (0, 1)
+
+
+async def test_after_the_pause_one_task_of_a_fan_out_is_sent_as_the_probe(world: World) -> None:
+    for _ in range(5):
+        await world.resources.circuits.failed("agent.research", "broken")
+    world.clock.advance(timedelta(seconds=60))
+    tasks = [a_task("research", step_id=f"s{number}") for number in range(4)]
+    sent = await send_tasks(dispatch(*tasks), world.resources)
+    assert [rejection.step_id for rejection in sent.rejected] == ["s1", "s2", "s3"]
+    assert len(world.bus.taken("research-tasks")) == 1
+
+
+async def test_a_probe_that_could_not_be_sent_lets_another_go_after_a_pause(world: World) -> None:
+    for _ in range(5):
+        await world.resources.circuits.failed("agent.research", "broken")
+    world.clock.advance(timedelta(seconds=60))
+    with pytest.raises(BusUnavailable):
+        await send_tasks(dispatch(a_task("research")), world.but(bus=BrokenBus(BusUnavailable("down"))))
+    world.clock.advance(timedelta(seconds=60))
+    assert (await send_tasks(dispatch(a_task("research")), world.resources)).rejected == ()

@@ -51,7 +51,7 @@ app = df.DFApp(http_auth_level=func.AuthLevel.ANONYMOUS)
 app.configure_large_payloads(payload_store=ArtifactPayloads(resources.artifacts))
 for blueprint in (
     queue_functions(CATALOG, QueueConsumer(runner, resources)),
-    activity_functions(CATALOG, runner, resources.clock),
+    activity_functions(CATALOG, runner, resources.circuits, resources.clock),
     orchestrator_functions(),
     orchestration_activities(CATALOG.cards, resources),
     start_routes(CATALOG.cards, resources),
