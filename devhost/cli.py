@@ -123,11 +123,17 @@ async def _serve(options: HostOptions) -> int:
         if reason.traceback:
             _log.error("%s", reason.traceback.rstrip())
         return FAILED
-    await stopping
+    breaking = asyncio.create_task(host.broken())
+    await asyncio.wait({stopping, breaking}, return_when=asyncio.FIRST_COMPLETED)
+    status = 0
+    if host.failure is not None:
+        # Alive it would only look as if it worked: it would refuse everything.
+        _log.critical("the host ends, because it can keep nothing any more: %s", host.failure)
+        status = FAILED
     if not await host.stop():
         # A function that holds a thread would keep the interpreter from ending.
-        _exit_now(0)
-    return 0
+        _exit_now(status)
+    return status
 
 
 def _exit_now(status: int) -> NoReturn:

@@ -47,6 +47,8 @@ class Host:
         self._served: Served | None = None
         self._stops = AsyncExitStack()
         self._running: Callable[[], int] = lambda: 0
+        self._broken = asyncio.Event()
+        self._failure: Exception | None = None
 
     @property
     def served(self) -> Served:
@@ -54,6 +56,15 @@ class Host:
         if self._served is None:
             raise RuntimeError("the host has not been started")
         return self._served
+
+    @property
+    def failure(self) -> Exception | None:
+        """Why a part can do nothing more until the host is started again; None as long as all can."""
+        return self._failure
+
+    async def broken(self) -> None:
+        """Return once there is a `failure`."""
+        await self._broken.wait()
 
     async def start(self) -> None:
         """Start every part; when one fails, those already started are stopped again.
@@ -104,6 +115,7 @@ class Host:
         )
         if namespace is not None:
             self._stops.push_async_callback(namespace.stop)
+            namespace.broker.on_failure = self._fail
         await self._start_parts(parts)
         self._served = Served(ground, parts, namespace, functions)
 
@@ -139,7 +151,14 @@ class Host:
         announce(port)
         host = f"[{options.host}]" if ":" in options.host else options.host
         url = f"http://{host}:{port}"
-        return Ground(options, config, state.path, keys, listener, url, self._clock, self._clock.now(), self._fittings)
+        started = self._clock.now()
+        return Ground(
+            options, config, state.path, keys, listener, url, self._clock, started, self._fittings, self._fail
+        )
+
+    def _fail(self, error: Exception) -> None:
+        self._failure = self._failure or error
+        self._broken.set()
 
     async def _start_parts(self, parts: Parts) -> None:
         stops = self._stops

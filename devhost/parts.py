@@ -49,7 +49,10 @@ _DURABLE: Final = frozenset({"orchestrationTrigger", "activityTrigger", "entityT
 
 @dataclass(frozen=True, slots=True)
 class Ground:
-    """What every part stands on: settings, folders, keys, the listening socket and its address, the clock."""
+    """What every part stands on: settings, folders, keys, the listening socket and its address, the clock.
+
+    `on_failure` is told when a part can do nothing more until the host is started again.
+    """
 
     options: HostOptions
     config: AppConfig
@@ -60,6 +63,7 @@ class Ground:
     clock: Clock
     started: datetime
     fittings: Fittings
+    on_failure: Callable[[Exception], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +103,7 @@ def build_parts(ground: Ground, worker: Worker, functions: Sequence[FunctionMeta
         versioning=versioning_of(host_json, config.expand),
         ids=ground.fittings.ids,
         crash_points=ground.fittings.crash_points,
+        on_failure=ground.on_failure,
     )
     outputs = ServiceBusOutputs(functions, config.settings)
     timeout = host_json.duration("functionTimeout")

@@ -3,6 +3,7 @@
 The lower layer of `devhost.broker.broker.Broker`, which adds the messages.
 """
 
+from collections.abc import Callable
 from contextlib import suppress
 
 from devhost.broker.agenda import Agenda
@@ -50,7 +51,9 @@ class Administration:
         self._context = Context(self._agenda, Journal(store))
         self._catalog = Catalog(self._context)
         self._turn = Turn(store, self._context)
-        store.on_failure = self._end
+        #: Called once with the reason when a write has failed: nothing can be accepted any more.
+        self.on_failure: Callable[[BrokerError], None] = lambda _: None
+        store.on_failure = self._failed
 
     # -- looking --------------------------------------------------------------------------------------------------
 
@@ -173,6 +176,10 @@ class Administration:
         # A store that has ended has told everybody who waits.
         with suppress(BrokerClosed, StoreFailed), self._turn:
             pass
+
+    def _failed(self, error: BrokerError) -> None:
+        self._end(error)
+        self.on_failure(error)
 
     def _end(self, error: BrokerError) -> None:
         self._agenda.cancel()

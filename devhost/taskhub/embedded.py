@@ -4,6 +4,7 @@ Wiring: client -> `Endpoint` -> `OrchestrationService` -> `Engine` -> `WorkItemE
 this process; no gRPC call lies between the engine and the app.
 """
 
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 from typing import Final
@@ -38,8 +39,12 @@ class EmbeddedTaskHub:
         ids: Ids | None = None,
         crash_points: CrashPoints | None = None,
         versioning: Versioning | None = None,
+        on_failure: Callable[[Exception], None] = lambda _: None,
     ) -> None:
-        """`drain_within` bounds how long `stop` waits for running work items before it cancels them."""
+        """`drain_within` bounds how long `stop` waits for running work items before it cancels them.
+
+        `on_failure` is called once when nothing more can be written, and so nothing can go on before the next start.
+        """
         self._path = directory / FILE_NAME
         self._clock = clock or SystemClock()
         self._concurrency = concurrency
@@ -47,6 +52,7 @@ class EmbeddedTaskHub:
         self._ids = ids
         self._crash_points = crash_points
         self._versioning = versioning
+        self._on_failure = on_failure
         self._engine: Engine | None = None
         self._endpoint: Endpoint | None = None
 
@@ -74,6 +80,7 @@ class EmbeddedTaskHub:
             crash_points=self._crash_points,
             versioning=self._versioning,
         )
+        engine.on_failure = self._on_failure
         context = engine.context
         tokens = PageTokens(kept_secret(context.commits.connection, context.ids.new))
         listing = ListingService(engine, tokens)

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -63,6 +63,8 @@ class Engine:
         self.lifecycle.on_execution_ended = self._execution_ended
         context.commits.may_grow = lambda: self.turns.may_change_soon
         context.commits.on_failure = self._failed
+        #: Called once when a write has failed: nothing can go on before the next start.
+        self.on_failure: Callable[[StoreFailed], None] = lambda _: None
         self._executor: WorkItemExecutor | None = None
 
     @property
@@ -170,6 +172,8 @@ class Engine:
     def _failed(self, error: StoreFailed) -> None:
         self._hand_out_to(None)
         self.context.instances.end_waits(error)
+        if error.__cause__ is not None:
+            self.on_failure(error)
 
     def _execution_ended(self, instance: Instance) -> None:
         if self._executor is not None:

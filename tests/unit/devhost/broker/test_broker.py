@@ -35,6 +35,8 @@ async def test_a_failing_disk_is_told_to_everybody_and_loses_nothing_acknowledge
     (first,) = await take(broker)
     waiting = asyncio.create_task(broker.receive("q/$deadletterqueue", max_messages=1, mode=LOCK))
     await asyncio.sleep(0)
+    told: list[Exception] = []
+    broker.on_failure = told.append
     disk.failing = True
     calls = [
         broker.send("q", [message("lost")]),
@@ -49,6 +51,7 @@ async def test_a_failing_disk_is_told_to_everybody_and_loses_nothing_acknowledge
             await call
     with pytest.raises(StoreFailed):
         broker.counts("q")
+    assert [type(error) for error in told] == [StoreFailed]
     bench.advance(days=1)
     await asyncio.sleep(0)
     await broker.close()

@@ -63,6 +63,8 @@ def test_a_folder_where_the_file_should_be_is_refused(tmp_path: Path) -> None:
 async def test_a_call_whose_commit_fails_is_told_and_nothing_is_done_any_more(tmp_path: Path) -> None:
     ground = EngineGround(tmp_path / "hub", make_app())
     ground.start()
+    told: list[Exception] = []
+    ground.engine.on_failure = told.append
     kept = await ground.begin("waiter", instance_id="kept")
     ground.engine.context.commits.connection.execute("DROP TABLE inputs")
     with pytest.raises(StoreFailed, match="inputs"):
@@ -71,7 +73,17 @@ async def test_a_call_whose_commit_fails_is_told_and_nothing_is_done_any_more(tm
         await ground.begin("chain", "1", "later")
     assert ground.engine.context.journal.find("lost") is None
     assert ground.engine.context.journal.find(kept) is not None
+    assert ["inputs" in str(error) for error in told] == [True]
     await ground.close()
+
+
+async def test_an_engine_that_is_stopped_has_not_failed(tmp_path: Path) -> None:
+    ground = EngineGround(tmp_path / "hub", make_app())
+    told: list[Exception] = []
+    ground.engine.on_failure = told.append
+    ground.start()
+    await ground.close()
+    assert told == []
 
 
 async def test_whoever_waits_when_a_commit_fails_is_told(tmp_path: Path) -> None:
