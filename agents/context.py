@@ -1,5 +1,6 @@
 """What an agent may use while it runs: a model whose use is counted, the artifact store, and events to publish."""
 
+import json
 from collections.abc import Collection
 from datetime import timedelta
 
@@ -8,7 +9,7 @@ from pydantic import BaseModel, JsonValue, ValidationError
 from agents.inert import inert
 from shared.artifacts.store import ArtifactStore
 from shared.contracts import MAX_EVENTS, ArtifactRef, EventDraft, Usage
-from shared.errors import AgentOutputInvalid, ModelAnswerInvalid, NoUsableAnswer
+from shared.errors import AgentOutputInvalid, ConfigurationError, ModelAnswerInvalid, NoUsableAnswer
 from shared.llm.model import AnswerFormat, ModelClient, ModelRequest
 from shared.llm.schema import answer_format
 
@@ -18,6 +19,9 @@ _MEND = (
 )
 SHOWN_AGAIN = 8000
 """How many characters of an answer to be mended are shown to the model again."""
+MAX_SCHEMA_BYTES = 2000
+"""The longest schema that an answer may be asked for by: budgets set aside as much for it."""
+
 _REASONS = 5
 MAX_EVENT_BYTES = 64 * 1024
 """How large the events of one attempt may be together: they travel with its answer."""
@@ -58,9 +62,12 @@ class AgentContext:
     async def ask_for[M: BaseModel](self, contract: type[M], system: str, user: str) -> M:
         """The model's answer as a `contract`. An answer that is none is sent back once, with the reasons, to be mended.
 
-        Raises what `ModelClient.complete` raises, and `ModelAnswerInvalid` when the second answer is none either.
+        Raises what `ModelClient.complete` raises, `ModelAnswerInvalid` when the second answer is none either, and
+        `ConfigurationError` for a contract whose schema is over `MAX_SCHEMA_BYTES`.
         """
         wanted = answer_format(contract)
+        if (size := len(json.dumps(wanted.schema))) > MAX_SCHEMA_BYTES:
+            raise ConfigurationError(f"the schema of {contract.__name__} has {size} bytes, over {MAX_SCHEMA_BYTES}")
         answer = await self._ask(system, user, wanted)
         try:
             return contract.model_validate_json(_unfenced(answer))

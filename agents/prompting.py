@@ -1,12 +1,11 @@
 """Agents that are a prompt: role, task and output contract in, one model call, text out."""
 
-import json
 from math import ceil
 from typing import Any
 
 from pydantic import BaseModel, JsonValue
 
-from agents.context import SHOWN_AGAIN, AgentContext
+from agents.context import MAX_SCHEMA_BYTES, SHOWN_AGAIN, AgentContext
 from agents.inert import inert
 from agents.spec import AgentSpec
 from shared.budget import BYTES_A_TOKEN
@@ -51,9 +50,12 @@ def prompt_agent(
 
 
 def prompt_tokens(system: str, answer: type[BaseModel] | None = None) -> int:
-    """What an agent's own prompt may come to in tokens; an answer to be mended is shown to the model again."""
-    schema = json.dumps(answer.model_json_schema()) if answer else ""
-    return ceil(len((system + schema).encode()) / BYTES_A_TOKEN) + (SHOWN_AGAIN // BYTES_A_TOKEN if answer else 0)
+    """What an agent's own prompt may come to in tokens; an answer to be mended is shown to the model again.
+
+    A schema counts as the most that one may have: making it here would cost every cold start.
+    """
+    size = len(system.encode()) + (MAX_SCHEMA_BYTES + SHOWN_AGAIN if answer else 0)
+    return ceil(size / BYTES_A_TOKEN)
 
 
 def system_prompt(*, role: str, task: str, output: str) -> str:
