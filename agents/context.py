@@ -30,6 +30,8 @@ MAX_EVENT_BYTES = 64 * 1024
 class AgentContext:
     """One attempt's view of the world. `usage` is the sum over the model calls made so far, `events` what to publish.
 
+    `asked_model` says that a model call was begun, whatever came of it.
+
     `publishes` are the event types that the agent may publish.
     """
 
@@ -44,6 +46,7 @@ class AgentContext:
         publishes: Collection[str] = (),
     ) -> None:
         self.usage = Usage()
+        self.asked_model = False
         self.events: tuple[EventDraft, ...] = ()
         self._run = run
         self._publishes = publishes
@@ -89,6 +92,7 @@ class AgentContext:
             timeout=self._timeout,
             format=wanted,
         )
+        self.asked_model = True
         try:
             reply = await self._model.complete(request)
         except NoUsableAnswer as error:

@@ -6,6 +6,7 @@ record, so that a message delivered twice is paid for once.
 
 import asyncio
 import logging
+import random
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -14,11 +15,20 @@ from pydantic import JsonValue, ValidationError
 
 from agents.catalog import Catalog
 from agents.context import AgentContext
+from agents.holding import LEASE, NotWantedAnyMore, while_holding
 from agents.output import by_reference, checked_output, with_content
 from agents.spec import AgentSpec
 from shared.breaker import agent_circuit, blames_agent
 from shared.contracts import AgentInput, AgentResult, AgentTask, ArtifactRef, ErrorInfo, EventDraft, Usage
-from shared.errors import AgentTimedOut, BudgetExhausted, InvalidMessage, RetryableError, TerminalError
+from shared.errors import (
+    AgentTimedOut,
+    BudgetExhausted,
+    ClaimLost,
+    InvalidMessage,
+    MusterError,
+    RetryableError,
+    TerminalError,
+)
 from shared.resources import Resources
 from shared.retry import next_delay
 from shared.state.decisions import Busy, Claimed, ClaimRequest, Finished, Foreign, NotWanted
@@ -27,10 +37,9 @@ from shared.status import StepStatus
 
 log = logging.getLogger("muster.agents")
 
-_LEASE_MARGIN = timedelta(seconds=30)
-
-# A result that is not recorded is paid for again, so a store that does not answer is asked for a little longer.
-RECORD_WAITS = (timedelta(seconds=0.5), timedelta(seconds=1), timedelta(seconds=2), timedelta(seconds=4))
+# A result that is not recorded is paid for again, so a store that does not answer is asked for some two minutes.
+RECORD_WAITS = tuple(timedelta(seconds=seconds) for seconds in (0.5, 1, 2, 4, 8, 15, 30, 30, 30))
+_LAST_WORDS = timedelta(seconds=5)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,14 +61,14 @@ class TryAgain:
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """Another delivery is running the step, and may be until `until`."""
+    """Another delivery is running the step, and holds it until `until` unless it renews its claim."""
 
     until: datetime
 
 
 @dataclass(frozen=True, slots=True)
 class Unwanted:
-    """Nobody waits for the step any more; nothing was run."""
+    """Nobody waits for the step any more; nothing was run, or what ran was stopped."""
 
     reason: str
 
@@ -70,15 +79,22 @@ type RunOutcome = Answered | TryAgain | Held | Unwanted
 class AgentRunner:
     """Runs the agents of one catalog over one set of resources.
 
-    `record_waits` are the waits between the tries at recording a result in a store that does not answer.
+    `record_waits` are the waits between the tries at recording a result in a store that does not answer. `chance` is
+    a number from 0 to 1 each time it is asked, by which waits differ so that not all come back at once.
     """
 
     def __init__(
-        self, catalog: Catalog, resources: Resources, *, record_waits: Sequence[timedelta] = RECORD_WAITS
+        self,
+        catalog: Catalog,
+        resources: Resources,
+        *,
+        record_waits: Sequence[timedelta] = RECORD_WAITS,
+        chance: Callable[[], float] = random.random,
     ) -> None:
         self._catalog = catalog
         self._resources = resources
         self._record_waits = record_waits
+        self._chance = chance
 
     async def run(self, task: AgentTask, *, owner: str, enqueued_at: datetime) -> RunOutcome:
         """Run one task once.
@@ -98,7 +114,9 @@ class AgentRunner:
                 owner=owner,
                 enqueued_at=enqueued_at,
                 now=now,
-                lease_until=now + spec.timeout + _LEASE_MARGIN,
+                lease_until=now + LEASE,
+                asks_model=spec.uses_model,
+                repeat=task.repeat,
             )
         )
         match decision:
@@ -110,6 +128,8 @@ class AgentRunner:
                 raise InvalidMessage(f"step {task.step_id} of run {task.task_id} cannot be run: {reason}")
             case NotWanted(reason):
                 return Unwanted(reason)
+            case Claimed(step, taken_over=True) if spec.effect == "unsafe":
+                return await self._park(step, step.attempts[-1].error)
             case Claimed(step) if len(step.attempts) >= spec.retry.attempts:
                 # The last attempt was begun and never ended: this agent takes its own process down.
                 lost = step.attempts[-1].error.model_copy(update={"retryable": False})
@@ -130,7 +150,21 @@ class AgentRunner:
         )
         try:
             _check_paid_for(task, step)
-            made = await self._within_deadline(task, spec, context)
+            made = await while_holding(
+                self._within_deadline(task, spec, context),
+                step,
+                owner=step.owner,
+                store=self._resources.store,
+                clock=clock,
+            )
+        except asyncio.CancelledError:
+            await self._interrupted(spec, step, context)
+            raise
+        except NotWantedAnyMore as error:
+            await self._record(step, StepStatus.SKIPPED, context.usage, error=_unwanted(error), now=clock.now())
+            return Unwanted(str(error))
+        except ClaimLost:
+            raise
         except Exception as error:
             return await self._failed(task, spec, step, context.usage, error)
         try:
@@ -174,16 +208,51 @@ class AgentRunner:
         info = describe(error)
         if blames_agent(error) and not isinstance(error, _DeadlinePassed):
             await self._resources.circuits.failed(agent_circuit(spec.name), f"{info.type}: {info.message}")
+        if spec.effect == "unsafe" and isinstance(error, AgentTimedOut):
+            return await self._park(step, info, usage)
         if not isinstance(error, RetryableError):
             log.error("%s failed for good: %s: %s", _label(step), info.type, info.message, exc_info=error)
-        delay = next_delay(spec.retry, step.attempt, error)
+        delay = next_delay(spec.retry, step.attempt, error, self._chance())
         if delay is not None and (task.deadline is None or now + delay < task.deadline):
             ended = Attempt(attempt=step.attempt, started_at=step.started_at, ended_at=now, error=info, usage=usage)
-            await self._resources.store.release_step(step.task_id, step.step_id, owner=step.owner, attempt=ended)
+            await self._patiently(step, lambda: self._release(step, ended))
             return TryAgain(delay, info, step.attempt + 1)
         timed_out = isinstance(error, (AgentTimedOut, _DeadlinePassed))
         status = StepStatus.TIMED_OUT if timed_out else StepStatus.FAILED
         return await self._record(step, status, usage, error=info, now=now)
+
+    async def _release(self, step: StepDocument, ended: Attempt) -> None:
+        await self._resources.store.release_step(step.task_id, step.step_id, owner=step.owner, attempt=ended)
+
+    async def _park(self, step: StepDocument, cause: ErrorInfo, usage: Usage | None = None) -> Answered:
+        """Leave the step to a person: what it does must not be done twice, and nobody can tell whether it was done."""
+        message = (
+            f"{step.agent} may have done its work or not ({cause.message}): a person has to look, and may repeat it"
+        )
+        parked = ErrorInfo(type=cause.type, message=message)
+        log.error("%s is parked: %s", _label(step), message)
+        return await self._record(
+            step, StepStatus.PARKED, usage or Usage(), error=parked, now=self._resources.clock.now()
+        )
+
+    async def _interrupted(self, spec: AgentSpec, step: StepDocument, context: AgentContext) -> None:
+        """Give the claim back before this process stops. It stops in any case: without a word, the claim runs out."""
+        now = self._resources.clock.now()
+        error = ErrorInfo(type="Interrupted", message="its process was told to stop", retryable=True)
+        usage = context.usage.plus(Usage(cost_usd=None)) if context.asked_model else context.usage
+        ended = Attempt(
+            attempt=step.attempt,
+            started_at=step.started_at,
+            ended_at=now,
+            error=error,
+            usage=usage,
+            answer_lost=context.asked_model,
+        )
+        try:
+            async with asyncio.timeout(_LAST_WORDS.total_seconds()):
+                await (self._park(step, error, usage) if spec.effect == "unsafe" else self._release(step, ended))
+        except (MusterError, TimeoutError) as failure:
+            log.warning("%s was broken off, and its claim could not be given back: %s", _label(step), failure)
 
     async def _record(
         self,
@@ -219,12 +288,13 @@ class AgentRunner:
 
     async def _patiently[T](self, step: StepDocument, write: Callable[[], Awaitable[T]]) -> T:
         """What `write` returns, tried again while its store does not answer, up to `record_waits`."""
+        clock = self._resources.clock
         for wait in self._record_waits:
             try:
                 return await write()
             except RetryableError as error:
                 log.warning("the result of %s is not recorded yet: %s", _label(step), error)
-                await asyncio.sleep(wait.total_seconds())
+                await clock.sleep_until(clock.now() + wait)
         return await write()
 
 
@@ -244,6 +314,10 @@ def describe(error: BaseException) -> ErrorInfo:
     name = "DeadlinePassed" if isinstance(error, _DeadlinePassed) else type(error).__name__
     message = str(error)[:2000].encode(errors="replace").decode()
     return ErrorInfo(type=name, message=message, retryable=isinstance(error, RetryableError))
+
+
+def _unwanted(error: NotWantedAnyMore) -> ErrorInfo:
+    return ErrorInfo(type="Unwanted", message=f"stopped: {error}")
 
 
 def _label(step: StepDocument) -> str:

@@ -25,6 +25,8 @@ class AgentSpec:
     `timeout` bounds one attempt. `transport` is `bus` (its own queue, isolation, scale) or `activity` (less latency).
     `subscribes` are the events that it reacts to, for which it has to be on the bus; `publishes` are the types of those
     that it may publish itself. An agent that `manages` gives the answer that a manager of others has to give.
+    What an agent whose `effect` is `unsafe` does must not be done twice: where nobody can tell whether it was done,
+    the step is parked for a person.
     One attempt makes at most `model_calls` calls, each with at most `prompt_tokens` besides the input, and at most
     `max_output_tokens` out (None: the setting); budgets are kept by these.
     """
@@ -39,6 +41,7 @@ class AgentSpec:
     subscribes: tuple[EventSubscription, ...] = ()
     publishes: tuple[str, ...] = ()
     manages: bool = False
+    effect: Literal["safe", "unsafe"] = "safe"
     model_calls: int = 1
     prompt_tokens: int = 4000
     max_output_tokens: int | None = None

@@ -37,10 +37,15 @@ class StepView(Contract):
     events: tuple[EventDraft, ...] = ()
     usage: Usage = Usage()
     attempts: tuple[Attempt, ...] = ()
+    calls_repeated: int = 0
 
 
 class TaskView(Contract):
-    """A run, as anyone may see it."""
+    """A run, as anyone may see it.
+
+    `calls_repeated` is how many model calls were, or may have been, paid for twice because a process stopped between
+    asking and recording.
+    """
 
     id: str
     type: str
@@ -52,6 +57,7 @@ class TaskView(Contract):
     account: JsonValue
     error: ErrorInfo | None
     usage: Usage
+    calls_repeated: int
     created_at: datetime
     updated_at: datetime
     completed_at: datetime | None
@@ -84,6 +90,7 @@ def task_view(record: RunRecord) -> TaskView:
         account=[line.model_dump(mode="json") for line in result.account] if result else [],
         error=result.error if result else None,
         usage=_sum(step.usage for step in steps),
+        calls_repeated=sum(step.calls_repeated for step in steps),
         created_at=run.created_at,
         updated_at=max([run.updated_at, *(step.completed_at or step.started_at for step in record.steps)]),
         completed_at=run.completed_at,
@@ -114,7 +121,7 @@ def _claimed_view(planned: PlannedStep, step: StepDocument, accounted: StepStatu
         step_id=planned.step_id,
         name=planned.name,
         agent=planned.agent,
-        status=step.status if accounted is None or step_is_over(step.status) else accounted,
+        status=step.status if accounted is None or _is_final(step) else accounted,
         attempt=step.attempt,
         enqueued_at=step.enqueued_at,
         started_at=step.started_at,
@@ -126,7 +133,12 @@ def _claimed_view(planned: PlannedStep, step: StepDocument, accounted: StepStatu
         events=result.events,
         usage=result.usage,
         attempts=step.attempts,
+        calls_repeated=step.calls_repeated,
     )
+
+
+def _is_final(step: StepDocument) -> bool:
+    return step_is_over(step.status) or step.status is StepStatus.PARKED
 
 
 def _sum(usages: Iterable[Usage]) -> Usage:

@@ -105,7 +105,11 @@ class ReplyTo(Contract):
 
 
 class AgentTask(Contract):
-    """One piece of work on an agent's queue. Without `reply_to`, the sender wants no answer."""
+    """One piece of work on an agent's queue. Without `reply_to`, the sender wants no answer.
+
+    `repeat` is a person's word that a parked step may be done once more. `postponed` counts how often it was put off
+    because something that the app needs did not answer.
+    """
 
     schema_version: Literal[1] = 1
     task_id: TaskId
@@ -117,6 +121,8 @@ class AgentTask(Contract):
     reply_to: ReplyTo | None = None
     budget: Budget = Budget()
     traceparent: str | None = Field(default=None, max_length=100)
+    repeat: bool = False
+    postponed: int = Field(default=0, ge=0, le=10_000)
 
     @model_validator(mode="after")
     def _ids_make_a_legal_message_id(self) -> Self:
@@ -172,7 +178,12 @@ class AgentResult(Contract):
     """What one agent call came to. `events` are what the agent wants published; only event-driven runs do so."""
 
     status: Literal[
-        StepStatus.SUCCEEDED, StepStatus.FAILED, StepStatus.SKIPPED, StepStatus.TIMED_OUT, StepStatus.REJECTED
+        StepStatus.SUCCEEDED,
+        StepStatus.FAILED,
+        StepStatus.SKIPPED,
+        StepStatus.TIMED_OUT,
+        StepStatus.REJECTED,
+        StepStatus.PARKED,
     ]
     output: JsonData = None
     error: ErrorInfo | None = None
@@ -196,6 +207,7 @@ OUTCOMES: Mapping[StepStatus, Outcome] = {
     StepStatus.SUCCEEDED: Outcome.ANSWERED,
     StepStatus.FAILED: Outcome.FAILED,
     StepStatus.REJECTED: Outcome.FAILED,
+    StepStatus.PARKED: Outcome.FAILED,
     StepStatus.TIMED_OUT: Outcome.TIMED_OUT,
     StepStatus.SKIPPED: Outcome.SKIPPED,
 }

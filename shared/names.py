@@ -43,6 +43,25 @@ def nested_instance(task_id: str, path: str) -> str:
     return instance if len(instance) <= MAX_INSTANCE_ID else hashlib.sha256(instance.encode()).hexdigest()
 
 
+def undo_step(step_id: str) -> str:
+    """The step that undoes another. No other step's id begins so, because nodes' names have no capitals."""
+    undo = f"{_UNDO}{step_id}"
+    return undo if len(undo) <= _MAX_STEP_ID else _UNDO + hashlib.sha256(step_id.encode()).hexdigest()[:32]
+
+
+def undoes(step_id: str) -> bool:
+    """Whether a step is one that undoes another."""
+    return step_id.startswith(_UNDO)
+
+
+def cancel_instance(task_id: str) -> str:
+    """The orchestration that ends a run which is being cancelled. No nested pattern's can have this id."""
+    return nested_instance(task_id, "@cancel")
+
+
+_UNDO = "Undo."
+_MAX_STEP_ID = 64
+
 EVENTS_TOPIC = "agent-events"
 EVENTS_TO_AGENTS = "agents"
 """Where the events of runs are addressed to, which is what agents' subscriptions look for besides the type."""

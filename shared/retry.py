@@ -9,13 +9,24 @@ from datetime import timedelta
 
 from shared.errors import RetryableError
 
+MAX_RETRIES = 3
+
 
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
-    """The waits before each further attempt, and the longest wait that another side may ask for."""
+    """The waits before each further attempt, and the longest wait that another side may ask for.
+
+    Each wait is up to `jitter` of itself longer, so that what failed together does not come back together. There are
+    at most `MAX_RETRIES` further attempts; more raise `ValueError`.
+    """
 
     delays: tuple[timedelta, ...] = (timedelta(seconds=5), timedelta(seconds=10), timedelta(seconds=15))
     longest: timedelta = timedelta(minutes=2)
+    jitter: float = 0.2
+
+    def __post_init__(self) -> None:
+        if len(self.delays) > MAX_RETRIES:
+            raise ValueError(f"an agent is tried again at most {MAX_RETRIES} times, not {len(self.delays)}")
 
     @property
     def attempts(self) -> int:
@@ -26,15 +37,15 @@ class RetryPolicy:
 DEFAULT_RETRIES = RetryPolicy()
 
 
-def next_delay(policy: RetryPolicy, attempt: int, error: BaseException) -> timedelta | None:
+def next_delay(policy: RetryPolicy, attempt: int, error: BaseException, chance: float = 0.0) -> timedelta | None:
     """How long to wait before the attempt after `attempt` (which counts from 1), or None when there is none.
 
     An error that is not a `RetryableError` ends the attempts. A wait that the other side asked for is kept when it
-    is longer than the policy's, up to `policy.longest`.
+    is longer than the policy's, up to `policy.longest`. `chance`, from 0 to 1, chooses the jitter.
     """
     if not isinstance(error, RetryableError) or attempt > len(policy.delays):
         return None
-    delay = policy.delays[attempt - 1]
+    delay = policy.delays[attempt - 1] * (1 + policy.jitter * chance)
     if error.retry_after is None:
         return delay
-    return min(max(delay, error.retry_after), policy.longest)
+    return max(delay, min(error.retry_after * (1 + policy.jitter * chance), policy.longest))

@@ -11,6 +11,7 @@ class RunStatus(StrEnum):
 
     PENDING = "pending"  #: recorded, its orchestrator not yet begun
     RUNNING = "running"  #: its orchestrator has begun
+    CANCELLING = "cancelling"  #: to be stopped; what was done may be undone first
     COMPLETED = "completed"  #: everything that was asked for is there
     PARTIAL = "partial"  #: as much as the request said suffices is there, something is missing
     FAILED = "failed"  #: something required is missing
@@ -21,7 +22,7 @@ class RunStatus(StrEnum):
 
 
 class StepStatus(StrEnum):
-    """Where a step stands. The last five are also the statuses of an agent's result."""
+    """Where a step stands. The last six are also the statuses of an agent's result."""
 
     PENDING = "pending"  #: planned, claimed by nobody yet
     RUNNING = "running"  #: claimed by a runner
@@ -31,6 +32,7 @@ class StepStatus(StrEnum):
     SKIPPED = "skipped"
     TIMED_OUT = "timed_out"
     REJECTED = "rejected"
+    PARKED = "parked"  #: its runner stopped amid what may not be done twice; a person may have it repeated
 
 
 _ENDED_RUN = (
@@ -49,16 +51,18 @@ _ENDED_STEP = (
 )
 
 RUN_TRANSITIONS: Mapping[RunStatus, frozenset[RunStatus]] = {
-    RunStatus.PENDING: frozenset({RunStatus.RUNNING, *_ENDED_RUN}),
-    RunStatus.RUNNING: frozenset(_ENDED_RUN),
+    RunStatus.PENDING: frozenset({RunStatus.RUNNING, RunStatus.CANCELLING, *_ENDED_RUN}),
+    RunStatus.RUNNING: frozenset({RunStatus.CANCELLING, *_ENDED_RUN}),
+    RunStatus.CANCELLING: frozenset({RunStatus.CANCELLED}),
     **{ended: frozenset() for ended in _ENDED_RUN},
 }
 
 STEP_TRANSITIONS: Mapping[StepStatus, frozenset[StepStatus]] = {
     StepStatus.PENDING: frozenset({StepStatus.RUNNING, *_ENDED_STEP}),
     # A step goes from running to running when a lease that ran out is taken over.
-    StepStatus.RUNNING: frozenset({StepStatus.RUNNING, StepStatus.WAITING, *_ENDED_STEP}),
+    StepStatus.RUNNING: frozenset({StepStatus.RUNNING, StepStatus.WAITING, StepStatus.PARKED, *_ENDED_STEP}),
     StepStatus.WAITING: frozenset({StepStatus.RUNNING, *_ENDED_STEP}),
+    StepStatus.PARKED: frozenset({StepStatus.RUNNING}),
     **{ended: frozenset() for ended in _ENDED_STEP},
 }
 

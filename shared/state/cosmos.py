@@ -39,9 +39,11 @@ from shared.state.decisions import (
     decide_claim,
     decide_record,
     decide_release,
+    decide_renewal,
+    is_taken_over,
 )
 from shared.state.documents import Attempt, RunDocument, RunRecord, StepDocument, is_task_id
-from shared.state.events import EventLog, RunAdvanced, RunCreated, StepClaimed, StepRecorded, StepReleased
+from shared.state.events import EventLog, RunAdvanced, RunCreated, StepClaimed, StepRecorded, StepReleased, StepRenewed
 from shared.state.listing import RunFilter, RunPage
 from shared.state.projection import apply_to_step
 from shared.status import RUN_TRANSITIONS, RunStatus, StepStatus, run_is_over
@@ -124,10 +126,27 @@ class CosmosState:
                 decision = decide_claim(run, step, request)
                 if not isinstance(decision, StepClaimed):
                     return decision
-                return Claimed(await self._write_claim(task_id, item, step, decision))
+                claimed = await self._write_claim(task_id, item, step, decision)
+                return Claimed(claimed, taken_over=is_taken_over(step))
             except (AlreadyThere, Changed, NotThere):
                 fresh = False
         raise _contended(task_id)
+
+    async def renew_step(
+        self, task_id: str, step_id: str, *, owner: str, lease_until: datetime, now: datetime
+    ) -> RunStatus:
+        """One patch, made only while `owner` holds the step, and one read of its run; see `StateStore.renew_step`."""
+        event = StepRenewed(at=now, step_id=step_id, lease_until=lease_until)
+
+        def refused(step: StepDocument | None) -> bool:
+            decide_renewal(step, owner, lease_until, now)
+            return False
+
+        await self._patch_held(task_id, owner, event, {}, refused)
+        run = await self._read_run_document(task_id)
+        if run is None:
+            raise ClaimLost(f"run {task_id} is gone")
+        return run.status
 
     async def record_step(self, task_id: str, step_id: str, *, owner: str, result: AgentResult, now: datetime) -> None:
         """One patch, made only while `owner` holds the step; see `StateStore.record_step`."""
@@ -242,7 +261,7 @@ class CosmosState:
         self,
         task_id: str,
         owner: str,
-        event: StepRecorded | StepReleased,
+        event: StepRecorded | StepReleased | StepRenewed,
         head: Item,
         refused: Callable[[StepDocument | None], bool],
     ) -> None:

@@ -6,10 +6,11 @@ Every store runs the same ones, inside whatever its own means of guarding a writ
 from dataclasses import dataclass
 from datetime import datetime
 
+from shared import names
 from shared.contracts import AgentResult, ErrorInfo, RunResult, Usage
 from shared.errors import ClaimLost, NotFound
-from shared.state.documents import Attempt, RunDocument, StepDocument
-from shared.state.events import RunAdvanced, StepClaimed, StepRecorded, StepReleased
+from shared.state.documents import LOST, Attempt, RunDocument, StepDocument
+from shared.state.events import RunAdvanced, StepClaimed, StepRecorded, StepReleased, StepRenewed
 from shared.status import (
     RUN_TRANSITIONS,
     STEP_TRANSITIONS,
@@ -23,7 +24,11 @@ from shared.status import (
 
 @dataclass(frozen=True, slots=True)
 class ClaimRequest:
-    """Who wants to run which step. `owner` is unique to the delivery that asks; the claim lasts until `lease_until`."""
+    """Who wants to run which step. `owner` is unique to the delivery that asks; the claim lasts until `lease_until`.
+
+    `asks_model` is whether its agent asks a model, so that one that is lost may have been paid for. A step that is
+    parked is claimed only by who may `repeat` it.
+    """
 
     task_id: str
     step_id: str
@@ -33,13 +38,16 @@ class ClaimRequest:
     enqueued_at: datetime
     now: datetime
     lease_until: datetime
+    asks_model: bool = True
+    repeat: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Claimed:
-    """The step is the asker's to run, as the attempt that `step` says."""
+    """The step is the asker's to run, as the attempt that `step` says; `taken_over` from a runner that was lost."""
 
     step: StepDocument
+    taken_over: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,16 +90,17 @@ def decide_claim(run: RunDocument | None, step: StepDocument | None, request: Cl
     """
     if step is not None and step.agent != request.agent:
         return Foreign(f"it is a step of {step.agent}")
-    if step is not None and step.result is not None and step_is_over(step.status):
+    parked = step is not None and step.status is StepStatus.PARKED and not request.repeat
+    if step is not None and step.result is not None and (parked or step_is_over(step.status)):
         return Finished(step.result)
     if run is None:
         return Foreign(f"no run {request.task_id} is known")
-    if run_is_over(run.status):
+    if not is_wanted(run.status, request.step_id):
         return NotWanted(f"its run is {run.status.value}")
     if step is not None and step.status is StepStatus.RUNNING and step.lease_until > request.now:
         return Busy(step.lease_until)
     check_transition(STEP_TRANSITIONS, step.status if step else StepStatus.PENDING, StepStatus.RUNNING)
-    lost = _lost_attempt(step)
+    lost = _lost_attempt(step, request.asks_model)
     made = len(step.attempts if step else ()) + (lost is not None)
     return StepClaimed(
         at=request.now,
@@ -105,6 +114,18 @@ def decide_claim(run: RunDocument | None, step: StepDocument | None, request: Cl
     )
 
 
+def is_taken_over(step: StepDocument | None) -> bool:
+    """Whether a claim of this step, if granted, takes it from a runner that was lost."""
+    return step is not None and step.status is StepStatus.RUNNING
+
+
+def is_wanted(status: RunStatus, step_id: str) -> bool:
+    """Whether anybody wants this step of a run in that status."""
+    if status is RunStatus.CANCELLING:
+        return names.undoes(step_id)
+    return not run_is_over(status)
+
+
 def decide_record(step: StepDocument | None, owner: str, result: AgentResult, now: datetime) -> StepRecorded | None:
     """The event of `owner` recording its result; None when that very result is recorded already.
 
@@ -116,6 +137,11 @@ def decide_record(step: StepDocument | None, owner: str, result: AgentResult, no
     held = _held_by(step, owner)
     check_transition(STEP_TRANSITIONS, held.status, result.status)
     return StepRecorded(at=now, step_id=held.step_id, result=result)
+
+
+def decide_renewal(step: StepDocument | None, owner: str, lease_until: datetime, now: datetime) -> StepRenewed:
+    """The event of `owner` keeping its claim. Raises `ClaimLost` unless it still holds the step."""
+    return StepRenewed(at=now, step_id=_held_by(step, owner).step_id, lease_until=lease_until)
 
 
 def decide_release(step: StepDocument | None, owner: str, attempt: Attempt) -> StepReleased | None:
@@ -145,16 +171,23 @@ def decide_advance(
     return RunAdvanced(at=now, to=to, result=result)
 
 
-def _lost_attempt(step: StepDocument | None) -> Attempt | None:
-    if step is None or step.status is not StepStatus.RUNNING:
+def _lost_attempt(step: StepDocument | None, asks_model: bool) -> Attempt | None:
+    """The attempt before this one that is in no log yet: of a runner that was lost, or one that ended in parking."""
+    if step is None or step.status not in (StepStatus.RUNNING, StepStatus.PARKED):
         return None
+    error = ErrorInfo(type=LOST, message="its runner stopped without recording a result", retryable=True)
+    if step.result is not None and step.result.error is not None:
+        if step.result.error.type == LOST:
+            return None
+        error = step.result.error
     return Attempt(
         attempt=step.attempt,
         started_at=step.started_at,
-        ended_at=step.lease_until,
-        error=ErrorInfo(type="RunnerLost", message="its runner stopped without recording a result", retryable=True),
+        ended_at=step.completed_at or step.lease_until,
+        error=error,
         # It may have asked a model before it stopped, and unknown is not free.
         usage=Usage(cost_usd=None),
+        answer_lost=asks_model,
     )
 
 

@@ -11,6 +11,9 @@ from pydantic import AwareDatetime, JsonValue
 from shared.contracts import AgentName, AgentResult, Contract, ErrorInfo, JsonData, RunResult, StepId, TaskId, Usage
 from shared.status import RunStatus, StepStatus
 
+LOST = "RunnerLost"
+"""The error's type of an attempt whose runner stopped without a word."""
+
 _TASK_ID = re.compile(r"[!-~]{1,100}")
 
 
@@ -48,13 +51,17 @@ class RunDocument(Contract):
 
 
 class Attempt(Contract):
-    """One attempt at a step that did not end it, and why."""
+    """One attempt at a step that did not end it, and why.
+
+    `answer_lost` says that its process stopped when it had asked a model, or may have: what was answered is lost.
+    """
 
     attempt: int
     started_at: AwareDatetime
     ended_at: AwareDatetime
     error: ErrorInfo
     usage: Usage = Usage()
+    answer_lost: bool = False
 
 
 class StepDocument(Contract):
@@ -73,6 +80,13 @@ class StepDocument(Contract):
     completed_at: AwareDatetime | None = None
     result: AgentResult | None = None
     attempts: tuple[Attempt, ...] = ()
+
+    @property
+    def calls_repeated(self) -> int:
+        """How many attempts were made again although a model may have answered them: each may be paid for twice."""
+        ended_by_loss = self.result is not None and self.result.error is not None and self.result.error.type == LOST
+        made_again = self.attempts[:-1] if ended_by_loss or self.status is StepStatus.WAITING else self.attempts
+        return sum(attempt.answer_lost for attempt in made_again)
 
 
 class RunRecord(Contract):

@@ -43,6 +43,15 @@ class StepClaimed(Contract):
     lost: Attempt | None = None
 
 
+class StepRenewed(Contract):
+    """The runner of a step is still at work, and keeps its claim until `lease_until`."""
+
+    kind: Literal["step_renewed"] = "step_renewed"
+    at: AwareDatetime
+    step_id: StepId
+    lease_until: AwareDatetime
+
+
 class StepReleased(Contract):
     """An attempt at a step failed, and another is scheduled."""
 
@@ -79,11 +88,11 @@ class StepFound(Contract):
 
 
 type OfRun = RunCreated | RunAdvanced | RunFound
-type OfStep = StepClaimed | StepReleased | StepRecorded | StepFound
+type OfStep = StepClaimed | StepRenewed | StepReleased | StepRecorded | StepFound
 type RunEvent = OfRun | OfStep
 
 _AnyEvent = Annotated[
-    RunCreated | RunAdvanced | RunFound | StepClaimed | StepReleased | StepRecorded | StepFound,
+    RunCreated | RunAdvanced | RunFound | StepClaimed | StepRenewed | StepReleased | StepRecorded | StepFound,
     Field(discriminator="kind"),
 ]
 

@@ -18,6 +18,7 @@ from shared.state.events import (
     StepFound,
     StepRecorded,
     StepReleased,
+    StepRenewed,
 )
 from shared.status import StepStatus, run_is_over
 
@@ -63,6 +64,8 @@ def apply_to_step(task_id: str, step: StepDocument | None, event: OfStep) -> Ste
     if step is None:
         raise StateCorrupted(f"the log of run {task_id} tells of step {event.step_id} before it was claimed")
     match event:
+        case StepRenewed():
+            return step.model_copy(update={"lease_until": event.lease_until})
         case StepReleased():
             changes: dict[str, object] = {"status": StepStatus.WAITING, "attempts": (*step.attempts, event.attempt)}
         case StepRecorded():

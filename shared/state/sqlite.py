@@ -13,7 +13,7 @@ from datetime import datetime
 from pathlib import Path
 
 from shared.contracts import AgentResult, RunResult
-from shared.errors import StateCorrupted, StoreUnavailable
+from shared.errors import ClaimLost, StateCorrupted, StoreUnavailable
 from shared.state import sqlite_lists
 from shared.state.charges import Charges
 from shared.state.decisions import (
@@ -24,6 +24,8 @@ from shared.state.decisions import (
     decide_claim,
     decide_record,
     decide_release,
+    decide_renewal,
+    is_taken_over,
 )
 from shared.state.documents import Attempt, RunDocument, RunRecord, StepDocument, is_task_id
 from shared.state.events import EventLog, NumberedEvent, OfStep, RunCreated, StepClaimed
@@ -107,7 +109,23 @@ class SqliteState:
             decision = decide_claim(_run(db, request.task_id), step, request)
             if not isinstance(decision, StepClaimed):
                 return decision
-            return Claimed(_write_step(db, request.task_id, step, decision))
+            claimed = _write_step(db, request.task_id, step, decision)
+            return Claimed(claimed, taken_over=is_taken_over(step))
+
+        return await self._writing(work)
+
+    async def renew_step(
+        self, task_id: str, step_id: str, *, owner: str, lease_until: datetime, now: datetime
+    ) -> RunStatus:
+        """Keep a claim; see `StateStore.renew_step`."""
+
+        def work(db: sqlite3.Connection) -> RunStatus:
+            run, step = _run(db, task_id), _step(db, task_id, step_id)
+            event = decide_renewal(step, owner, lease_until, now)
+            if run is None:
+                raise ClaimLost(f"run {task_id} is gone")
+            _write_step(db, task_id, step, event)
+            return run.status
 
         return await self._writing(work)
 

@@ -33,6 +33,15 @@ class StateStore(Protocol):
         """Claim a step for one runner, atomically."""
         ...
 
+    async def renew_step(
+        self, task_id: str, step_id: str, *, owner: str, lease_until: datetime, now: datetime
+    ) -> RunStatus:
+        """Keep a claim until `lease_until`; how its run stands, so that a runner learns that it is not wanted any more.
+
+        Raises `ClaimLost`.
+        """
+        ...
+
     async def record_step(self, task_id: str, step_id: str, *, owner: str, result: AgentResult, now: datetime) -> None:
         """Write the result of a step that `owner` claimed; the very same once more is no error. Raises `ClaimLost`."""
         ...

@@ -101,20 +101,29 @@ def an_agent(
 
 def a_runner(spec: AgentSpec, resources: Resources) -> AgentRunner:
     """A runner whose catalog is this one agent; it tries three times to record a result, without a wait."""
-    return AgentRunner(Catalog([spec]), resources, record_waits=(timedelta(0), timedelta(0)))
+    return AgentRunner(Catalog([spec]), resources, record_waits=(timedelta(0), timedelta(0)), chance=lambda: 0.0)
 
 
 class FlakyStore:
-    """A store some of whose methods fail: `failures` maps a method's name to the errors its next calls raise."""
+    """A store some of whose methods fail: `failures` maps a method's name to the errors its next calls raise.
+
+    `failed` counts the calls that did.
+    """
 
     def __init__(self, inner: StateStore, failures: Mapping[str, Sequence[MusterError]]) -> None:
         self._inner = inner
         self._failures = {name: list(errors) for name, errors in failures.items()}
+        self.failed = 0
+
+    def fail(self, name: str, errors: Sequence[MusterError]) -> None:
+        """Let the next calls of a method fail."""
+        self._failures[name] = list(errors)
 
     def __getattr__(self, name: str) -> Any:
         if self._failures.get(name):
 
             async def fail(*_: Any, **__: Any) -> None:
+                self.failed += 1
                 raise self._failures[name].pop(0)
 
             return fail

@@ -5,9 +5,12 @@ from dataclasses import replace
 
 import pytest
 
+from shared import names
 from shared.contracts import AgentResult
+from shared.errors import ClaimLost
 from shared.state.decisions import Busy, Claimed, ClaimRequest, Finished, Foreign, NotWanted
 from shared.state.documents import StepDocument
+from shared.state.projection import replayed
 from shared.state.store import StateStore
 from shared.status import RunStatus, StepStatus, run_is_over
 from tests.contract.state.conftest import Stores
@@ -191,3 +194,104 @@ async def test_an_old_message_that_comes_again_makes_the_next_attempt_and_not_th
 
 async def test_a_message_that_says_a_later_attempt_is_taken_at_its_word(running: StateStore) -> None:
     assert (await claimed(running, a_claim(attempt=3))).attempt == 3
+
+
+# -- claims that are kept ---------------------------------------------------------------------------------------
+
+
+async def test_a_claim_that_is_renewed_lasts_from_then_on_and_says_how_its_run_stands(running: StateStore) -> None:
+    await claimed(running, a_claim())
+    later = after(100) + LEASE
+    status = await running.renew_step("run-1", "research", owner="first", lease_until=later, now=after(100))
+    assert status is RunStatus.RUNNING
+    late = LEASE.total_seconds() + 1
+    assert await running.claim_step(a_claim(owner="second", at=late)) == Busy(later)
+    assert [step.lease_until for step in await steps(running)] == [later]
+    assert isinstance(await running.claim_step(a_claim(owner="second", at=100 + late)), Claimed)
+
+
+async def test_a_renewal_tells_its_owner_that_the_run_is_over(running: StateStore) -> None:
+    await claimed(running, a_claim())
+    await running.advance_run("run-1", RunStatus.CANCELLED, now=after(1), result=a_run_result(RunStatus.CANCELLED))
+    status = await running.renew_step("run-1", "research", owner="first", lease_until=after(99), now=after(2))
+    assert status is RunStatus.CANCELLED
+
+
+@pytest.mark.parametrize("end", ["taken over", "recorded", "released", "never claimed", "no such run"])
+async def test_who_holds_a_step_no_more_renews_nothing(running: StateStore, end: str) -> None:
+    run = "nothing" if end == "no such run" else "run-1"
+    if end != "never claimed":
+        await claimed(running, a_claim())
+    if end == "taken over":
+        await claimed(running, a_claim(owner="second", at=LEASE.total_seconds()))
+    elif end == "recorded":
+        await running.record_step("run-1", "research", owner="first", result=a_result(), now=after(1))
+    elif end == "released":
+        await running.release_step("run-1", "research", owner="first", attempt=an_attempt())
+    before = await steps(running)
+    with pytest.raises(ClaimLost):
+        await running.renew_step(run, "research", owner="first", lease_until=after(9999), now=after(200))
+    assert await steps(running) == before
+
+
+async def test_a_renewal_and_a_takeover_at_the_same_time_leave_one_holder(stores: Stores) -> None:
+    first, second = stores.open(), stores.open()
+    await first.create_run(a_run())
+    await claimed(first, a_claim())
+    at = LEASE.total_seconds() + 1
+    renewed, decision = await asyncio.gather(
+        first.renew_step("run-1", "research", owner="first", lease_until=after(at) + LEASE, now=after(at)),
+        second.claim_step(a_claim(owner="second", at=at)),
+        return_exceptions=True,
+    )
+    assert isinstance(renewed, ClaimLost) is isinstance(decision, Claimed), (renewed, decision)
+    [step] = await steps(first)
+    assert step.owner == ("second" if isinstance(decision, Claimed) else "first")
+
+
+async def test_a_log_with_renewals_adds_up_to_the_documents(running: StateStore) -> None:
+    await claimed(running, a_claim())
+    await running.renew_step("run-1", "research", owner="first", lease_until=after(300), now=after(20))
+    log = await running.read_log("run-1")
+    assert log is not None
+    assert replayed(log).steps == await steps(running)
+
+
+# -- takeovers, parking, cancelling -----------------------------------------------------------------------------
+
+
+async def test_a_claim_says_whether_it_was_taken_from_a_lost_runner(running: StateStore) -> None:
+    fresh = await running.claim_step(a_claim())
+    over = await running.claim_step(a_claim(owner="second", at=LEASE.total_seconds()))
+    assert isinstance(fresh, Claimed)
+    assert isinstance(over, Claimed)
+    assert (fresh.taken_over, over.taken_over) == (False, True)
+
+
+@pytest.mark.parametrize("asks_model", [True, False])
+async def test_a_lost_claim_may_have_cost_a_call_when_its_agent_asks_a_model(
+    running: StateStore, asks_model: bool
+) -> None:
+    await claimed(running, a_claim())
+    again = replace(a_claim(owner="second", at=LEASE.total_seconds()), asks_model=asks_model)
+    assert [lost.answer_lost for lost in (await claimed(running, again)).attempts] == [asks_model]
+
+
+async def test_a_parked_step_is_answered_as_parked_until_it_may_be_repeated(running: StateStore) -> None:
+    parked = a_failure(StepStatus.PARKED)
+    await claimed(running, a_claim())
+    await running.record_step("run-1", "research", owner="first", result=parked, now=after(1))
+    assert await running.claim_step(a_claim(owner="second", at=9999)) == Finished(parked)
+    repeat = replace(a_claim(owner="third", at=9999), repeat=True)
+    decision = await running.claim_step(repeat)
+    assert isinstance(decision, Claimed)
+    assert not decision.taken_over
+    assert (decision.step.attempt, decision.step.result) == (2, None)
+    assert [each.error.type for each in decision.step.attempts] == ["Broken"]
+
+
+async def test_while_a_run_is_being_cancelled_only_what_undoes_a_step_is_wanted(running: StateStore) -> None:
+    await running.advance_run("run-1", RunStatus.CANCELLING, now=after(1))
+    assert isinstance(await running.claim_step(a_claim("writer", at=2)), NotWanted)
+    undo = replace(a_claim(at=2), step_id=names.undo_step("writer"), agent="research")
+    assert isinstance(await running.claim_step(undo), Claimed)

@@ -18,8 +18,9 @@ from shared.status import (
 )
 
 RUN = {
-    "pending": "running completed partial failed cancelled budget_exhausted",
-    "running": "completed partial failed cancelled budget_exhausted",
+    "pending": "running cancelling completed partial failed cancelled budget_exhausted",
+    "running": "cancelling completed partial failed cancelled budget_exhausted",
+    "cancelling": "cancelled",
     "completed": "",
     "partial": "",
     "failed": "",
@@ -28,13 +29,14 @@ RUN = {
 }
 STEP = {
     "pending": "running succeeded failed skipped timed_out rejected",
-    "running": "running waiting succeeded failed skipped timed_out rejected",
+    "running": "running waiting parked succeeded failed skipped timed_out rejected",
     "waiting": "running succeeded failed skipped timed_out rejected",
     "succeeded": "",
     "failed": "",
     "skipped": "",
     "timed_out": "",
     "rejected": "",
+    "parked": "running",
 }
 
 
@@ -79,9 +81,11 @@ def test_what_is_over_is_what_has_no_moves_left() -> None:
     }
 
 
-def test_a_result_bears_exactly_the_statuses_that_are_over() -> None:
+def test_a_result_bears_exactly_the_statuses_that_are_over_or_left_to_a_person() -> None:
     def literals(contract: type[AgentResult] | type[RunResult]) -> set[str]:
         return set(contract.model_json_schema()["properties"]["status"]["enum"])
 
-    assert literals(AgentResult) == {str(status) for status in StepStatus if step_is_over(status)}
+    assert literals(AgentResult) == {
+        str(status) for status in StepStatus if step_is_over(status) or status is StepStatus.PARKED
+    }
     assert literals(RunResult) == {str(status) for status in RunStatus if run_is_over(status)}
