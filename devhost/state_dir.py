@@ -25,6 +25,8 @@ class StateDir:
 
         Raises `StartError` when another host holds it (with that host's process id), or it cannot be written.
         """
+        if path.exists() and not path.is_dir():
+            raise StartError(f"the state directory {path} cannot be used: it is a file")
         try:
             path.mkdir(mode=0o700, parents=True, exist_ok=True)
             descriptor = os.open(path / "lock", os.O_RDWR | os.O_CREAT, 0o600)

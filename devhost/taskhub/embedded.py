@@ -4,12 +4,16 @@ Wiring: client -> `Endpoint` -> `OrchestrationService` -> `Engine` -> `WorkItemE
 this process; no gRPC call lies between the engine and the app.
 """
 
+import sqlite3
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 from typing import Final
 
+from google.protobuf.message import DecodeError
+
 from devhost.clock import Clock, SystemClock
+from devhost.errors import StartError
 from devhost.taskhub.concurrency import Concurrency
 from devhost.taskhub.endpoint import Endpoint
 from devhost.taskhub.engine.crash_points import CrashPoints
@@ -72,6 +76,18 @@ class EmbeddedTaskHub:
 
     async def start(self, executor: WorkItemExecutor) -> None:
         """Open the file, serve `address`, take up what had not ended. Raises `StartError`."""
+        try:
+            await self._start(executor)
+        except (sqlite3.Error, DecodeError, LookupError, ValueError) as damage:
+            await self._abandon()
+            raise StartError(
+                f"the task hub's file {self._path} is damaged: {damage!r}; move it away to begin with an empty task hub"
+            ) from damage
+        except BaseException:
+            await self._abandon()
+            raise
+
+    async def _start(self, executor: WorkItemExecutor) -> None:
         self._engine = engine = Engine(
             self._path,
             self._clock,
@@ -89,6 +105,13 @@ class EmbeddedTaskHub:
         )
         await self._endpoint.start()
         engine.start(executor)
+
+    async def _abandon(self) -> None:
+        if self._engine is not None:
+            self._engine.die()
+            await self._engine.context.alarms.stop()
+        if self._endpoint is not None:
+            await self._endpoint.stop()
 
     async def stop(self) -> None:
         """Hand out nothing more, let running items finish within the limit, cancel the rest, close everything."""

@@ -2,7 +2,9 @@
 
 import asyncio
 import logging
+import sqlite3
 from collections.abc import Callable, Iterable
+from contextlib import ExitStack
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -52,14 +54,18 @@ class Engine:
         """Open or create the file. Raises `StartError`."""
         limits = concurrency or Concurrency()
         self._path = path
-        self.context = context = _context(
-            path, clock, ids or Ids(), crash_points or NoCrashPoints(), versioning or Versioning()
-        )
-        self.lifecycle = Lifecycle(context)
-        self.activities = Activities(context, limits.activities)
-        self.actions = Actions(context, self.lifecycle, self.activities)
-        self.turns = Turns(context, self.actions, limits.orchestrators)
-        self.entities = self.actions.entities = Entities(context, self.lifecycle, limits.entities)
+        with ExitStack() as unusable:
+            connection = open_file(path)
+            unusable.callback(connection.close)
+            self.context = context = _context(
+                connection, clock, ids or Ids(), crash_points or NoCrashPoints(), versioning or Versioning()
+            )
+            self.lifecycle = Lifecycle(context)
+            self.activities = Activities(context, limits.activities)
+            self.actions = Actions(context, self.lifecycle, self.activities)
+            self.turns = Turns(context, self.actions, limits.orchestrators)
+            self.entities = self.actions.entities = Entities(context, self.lifecycle, limits.entities)
+            unusable.pop_all()
         self.lifecycle.on_execution_ended = self._execution_ended
         context.commits.may_grow = lambda: self.turns.may_change_soon
         context.commits.on_failure = self._failed
@@ -185,10 +191,11 @@ class Engine:
         self.entities.execution_ended(instance)
 
 
-def _context(path: Path, clock: Clock, ids: Ids, crash_points: CrashPoints, versioning: Versioning) -> Context:
+def _context(
+    connection: sqlite3.Connection, clock: Clock, ids: Ids, crash_points: CrashPoints, versioning: Versioning
+) -> Context:
     pulse, alarms = Pulse(), Alarms(clock)
     timers = Timers(clock, alarms)
-    connection = open_file(path)
     ids.begin_life(life_of(connection))
     commits = Commits(connection, pulse, crash_points)
     journal = Journal(commits.connection, commits.changed)

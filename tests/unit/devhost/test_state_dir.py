@@ -23,6 +23,8 @@ def test_a_directory_that_cannot_be_made_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(StartError, match="cannot be used: Not a directory"):
         StateDir.open(tmp_path / "file" / "state")
+    with pytest.raises(StartError, match="cannot be used: it is a file"):
+        StateDir.open(tmp_path / "file")
 
 
 def test_what_is_kept_there_stays_out_of_version_control(tmp_path: Path) -> None:

@@ -1,8 +1,10 @@
 """How the hub hands out work, starts and stops; seen through the SDK's client."""
 
 import asyncio
+import contextlib
 import json
 import logging
+import sqlite3
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -15,6 +17,7 @@ from durabletask.client import OrchestrationStatus
 from durabletask.internal import orchestrator_service_pb2 as pb
 
 from devhost.clock import ManualClock
+from devhost.errors import StartError
 from devhost.taskhub.concurrency import Concurrency
 from devhost.taskhub.embedded import EmbeddedTaskHub
 from devhost.taskhub.engine.activities import RERUN_AFTER
@@ -189,6 +192,31 @@ async def test_the_hub_goes_on_after_a_restart_and_says_with_what(
         clock.advance(timedelta(hours=24))
         assert (await hub.finished(waiting)).serialized_output == '"now"'
         assert (await hub.finished(sleeping)).runtime_status is OrchestrationStatus.COMPLETED
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "INSERT INTO inbox(id,key,event) VALUES(99,1,x'ffff')",
+        "UPDATE history SET events=x'ffff'",
+        "UPDATE instances SET tags='{'",
+        "DROP TABLE entities",
+        "DROP TABLE inbox",
+        "DROP TABLE secrets",
+    ],
+)
+async def test_a_file_whose_content_is_damaged_is_refused_in_words_and_let_go(tmp_path: Path, damage: str) -> None:
+    async with running_hub(make_app(), directory=tmp_path) as hub:
+        await hub.start("waiter")
+        await eventually(lambda: hub.hub.engine.idle)
+    with contextlib.closing(sqlite3.connect(tmp_path / "hub.sqlite")) as file:
+        file.execute(damage)
+        file.commit()
+    with pytest.raises(StartError, match=r"hub.sqlite is damaged: .*move it away"):
+        async with running_hub(make_app(), directory=tmp_path):
+            pass
+    with contextlib.closing(sqlite3.connect(tmp_path / "hub.sqlite", timeout=0)) as file:
+        file.execute("BEGIN EXCLUSIVE")
 
 
 async def test_there_is_no_address_before_the_start(tmp_path: Path) -> None:
