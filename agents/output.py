@@ -11,7 +11,7 @@ from pydantic_core import PydanticSerializationError, from_json
 
 from shared.artifacts.references import REFERENCE, refer, referred
 from shared.artifacts.store import MAX_ARTIFACT_BYTES, ArtifactStore
-from shared.contracts import EarlierOutput, JsonData
+from shared.contracts import EarlierOutput, GivenData
 from shared.errors import AgentOutputInvalid
 
 INLINE_BYTES = 32 * 1024
@@ -19,7 +19,7 @@ INLINE_BYTES = 32 * 1024
 
 TEXT, JSON = "text/plain; charset=utf-8", "application/json"
 
-_JSON: TypeAdapter[JsonValue] = TypeAdapter(JsonData)
+_JSON: TypeAdapter[JsonValue] = TypeAdapter(GivenData)
 
 
 def checked_output(agent: str, output: object) -> JsonValue:

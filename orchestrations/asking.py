@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from durabletask.task import Task, TaskFailedError
-from pydantic import ValidationError
+from pydantic import JsonValue, ValidationError
 
 from orchestrations.account import answered, nested
 from orchestrations.calls import NestedResult, NestedRun
@@ -19,7 +19,7 @@ from orchestrations.nodes import PatternRequest
 from orchestrations.run import Answer, NodeCall, Run
 from shared import names
 from shared.budget import NO_LIMIT, Allowance
-from shared.contracts import AgentCard, AgentInput, AgentResult, AgentTask, Budget, ErrorInfo, Usage
+from shared.contracts import ARTIFACT_KEY, AgentCard, AgentInput, AgentResult, AgentTask, Budget, ErrorInfo, Usage
 from shared.retry import DEFAULT_RETRIES
 from shared.status import StepStatus
 
@@ -132,8 +132,15 @@ def failed(status: StepStatus, kind: str, message: str, *, retryable: bool = Fal
 
 
 def input_bytes(given: AgentInput) -> int:
-    """How large an input is on its way to a model, near enough."""
-    return len(given.model_dump_json().encode())
+    """How large an input is on its way to a model, near enough: what lies in artifacts is shown to it in full."""
+    return len(given.model_dump_json().encode()) + sum(_kept_bytes(each.output) for each in given.earlier)
+
+
+def _kept_bytes(output: JsonValue) -> int:
+    """How large the artifact is that stands for an output; an agent refuses what only looks like one unread."""
+    reference = output.get(ARTIFACT_KEY) if isinstance(output, dict) else None
+    size = reference.get("size") if isinstance(reference, dict) else None
+    return max(0, size) if isinstance(size, int) else 0
 
 
 def step_budget[R: PatternRequest](run: Run[R], card: AgentCard) -> Budget:

@@ -2,8 +2,10 @@
 
 from collections.abc import Mapping
 
-from orchestrations.nodes import MAX_DEPTH, MAX_NODES, PatternRequest, walk
-from shared.contracts import MAX_STEP_ID, AgentCard, Rates
+from pydantic import JsonValue
+
+from orchestrations.nodes import MAX_DEPTH, MAX_NODES, PatternRequest, own_request, walk
+from shared.contracts import MAX_GIVEN_DEPTH, MAX_STEP_ID, AgentCard, Rates, bounded
 from shared.errors import ConfigurationError, InvalidRequest
 from shared.llm.endpoint import resolve_endpoint
 from shared.llm.prices import price_of
@@ -33,10 +35,12 @@ def check_request(request: PatternRequest, agents: Mapping[str, AgentCard]) -> N
     if not request.nodes() and not request.may_ask(agents):
         raise InvalidRequest("agents: give at least one agent", field="agents")
     limits_money = request.budget is not None and request.budget.usd is not None
+    _check_given(request.request, "request")
     _check_pattern(request, agents, "", "")
     for number, (path, field, placed) in enumerate(walk(request), start=1):
         if number > MAX_NODES:
             raise InvalidRequest(f"{field}: a request may hold at most {MAX_NODES} nodes", field=field)
+        _check_given(own_request(placed.node), f"{field}.request")
         nested = placed.node if isinstance(placed.node, PatternRequest) else None
         if path.count(".") + 1 + (nested is not None) > MAX_DEPTH:
             raise InvalidRequest(f"{field}: patterns may stand at most {MAX_DEPTH} deep in one another", field=field)
@@ -53,6 +57,14 @@ def check_request(request: PatternRequest, agents: Mapping[str, AgentCard]) -> N
             raise InvalidRequest(f"{field}: no agent is called {placed.agent}; there are {there}", field=field)
     if limits_money:
         _check_prices(request, agents)
+
+
+def _check_given(given: JsonValue, field: str) -> None:
+    """One more than is allowed is an input in the object that it is handed on in; its own depth was checked."""
+    try:
+        bounded(given, MAX_GIVEN_DEPTH + field.endswith(".request"))
+    except ValueError as error:
+        raise InvalidRequest(f"{field}: {error}", field=field) from None
 
 
 def _check_nested(request: PatternRequest, field: str) -> None:

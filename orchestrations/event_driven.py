@@ -68,7 +68,7 @@ def conclude(request: EventDrivenRequest, tree: CausalTree, answers: Mapping[str
     everything = [answers[reaction.name] for reaction in tree.reactions]
     good = sum(answer.succeeded for answer in everything)
     complete = bool(everything) and good == len(everything)
-    enough = complete or (isinstance(request.require, AtLeast) and good >= request.require.at_least)
+    enough = good >= request.require.at_least if isinstance(request.require, AtLeast) else complete
     result = causal_record(tree, answers)
     if not enough:
         return run_result(RunStatus.FAILED, everything, result=result, error=_too_few(request, everything, good))

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pydantic import JsonValue, ValidationError
 
 from orchestrations.account import run_result
+from orchestrations.asking import input_bytes
 from orchestrations.branches import Step
 from orchestrations.nodes import AgentNode
 from orchestrations.requests import HierarchicalRequest, Node
@@ -81,7 +82,7 @@ def examine(answer: Answer, run: Run[HierarchicalRequest], agents: Mapping[str, 
     limits = run.request.limits
     problems = [*plan_problems(plan, agents, limits), *_long_paths(plan, run.path)]
     if not problems:
-        problems += _over_budget(plan, agents, run.budget, len(run.given.model_dump_json().encode()))
+        problems += _over_budget(plan, agents, run.budget, input_bytes(run.given))
     return Examined(problems=tuple(problems[:_PROBLEMS_TOLD])) if problems else Examined(plan=plan)
 
 

@@ -44,7 +44,10 @@ EDITORIAL: Mapping[str, Any] = MappingProxyType(
 
 
 def filled_in(given: Any, presets: Mapping[str, Mapping[str, Any]]) -> Any:
-    """`given` with what its preset says; a preset that is unknown is left for the field itself to refuse."""
-    if not isinstance(given, dict) or not isinstance(given.get("preset"), str):
+    """`given` with what its preset says. Raises `ValueError` for one that there is not."""
+    if not isinstance(given, dict) or given.get("preset") is None:
         return given
-    return {**presets.get(given["preset"], {}), **given}
+    chosen = given["preset"]
+    if not isinstance(chosen, str) or chosen not in presets:
+        raise ValueError(f"preset: there is only {' and '.join(presets)}")
+    return {**presets[chosen], **given}

@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from durabletask.task import TaskFailedError, TimerTask
 
 from orchestrations.account import BUDGET_EXHAUSTED, answered, skipped
-from orchestrations.asking import Branch, Ended, at_once, failed, input_bytes, over_bus
+from orchestrations.asking import Branch, Ended, at_once, failed, input_bytes, over_bus, step_budget
 from orchestrations.branches import Branches, Step
 from orchestrations.calls import Publication, PublishedEvents
 from orchestrations.causality import CausalTree, Published, Reaction
@@ -151,12 +151,15 @@ class Reactions:
     def _addressed(self, event: Event, begun: Sequence[_Open]) -> Event:
         """The event with the agents that are asked to react, and what they may use."""
         cards = [self.run.agents[each.reaction.agent] for each in begun]
-        limits = [card.max_output_tokens for card in cards if card.max_output_tokens is not None]
+        budgets = [step_budget(self.run, card) for card in cards]
+        limits = [each.max_output_tokens for each in budgets if each.max_output_tokens is not None]
+        paid = [each.paid_attempts for each in budgets if each.paid_attempts is not None]
         return event.model_copy(
             update={
                 "reactors": " ".join(card.name for card in cards),
                 "deadline": max((each.deadline for each in begun), default=None),
                 "maxtokens": min(limits, default=None),
+                "paidattempts": min(paid, default=None),
             }
         )
 

@@ -19,7 +19,7 @@ from orchestrations.presets import EDITORIAL, MODERATION, SUPPORT, filled_in
 from orchestrations.requirements import AtLeast, First, Requirement
 from orchestrations.team_terms import MAX_TEAM, TeamTerms, check_team
 from orchestrations.voting_rules import MAX_VOTERS, AskJudge, NoDecision, TieRule, Vote, VoteTerms
-from shared.contracts import AgentName, Contract, JsonData, TaskId
+from shared.contracts import AgentName, Contract, GivenData, JsonData, TaskId
 
 MERGE_SECONDS = 900.0
 """How long an aggregator may take after the answers are in."""
@@ -65,7 +65,7 @@ class ParallelRequest(PatternRequest):
     pattern: Literal["parallel"] = "parallel"
     agents: Annotated[tuple["Node", ...], Field(max_length=MAX_WIDTH)] = ()
     agent: AgentName | None = None
-    inputs: Annotated[tuple[JsonData, ...], Field(max_length=MAX_WIDTH)] = ()
+    inputs: Annotated[tuple[GivenData, ...], Field(max_length=MAX_WIDTH)] = ()
     require: Requirement = "all"
     width: int | None = Field(default=None, ge=1, le=MAX_WIDTH)
     aggregator: "Node | None" = None
@@ -281,6 +281,12 @@ class EventDrivenRequest(EventTerms, PatternRequest):
         return ()
 
 
+_NO_NODE = (
+    "give an agent's name, an agent with a name or request of its own, or another pattern: sequential, parallel,"
+    " hierarchical, event-driven, consensus, handoff or review-loop"
+)
+
+
 def _kind(value: Any) -> str | None:
     """Which of the forms of a node a value has."""
     if isinstance(value, str):
@@ -300,7 +306,7 @@ type Node = Annotated[
     | Annotated[ConsensusRequest, Tag("consensus")]
     | Annotated[HandoffRequest, Tag("handoff")]
     | Annotated[ReviewLoopRequest, Tag("review-loop")],
-    Discriminator(_kind),
+    Discriminator(_kind, custom_error_type="no_node", custom_error_message=_NO_NODE),
 ]
 """A node of a pattern: an agent, or another pattern."""
 

@@ -33,6 +33,8 @@ class TeamTerms(Contract):
         if self.manager in agents and not agents[str(self.manager)].manages:
             able = ", ".join(name for name, card in agents.items() if card.manages) or "none"
             return "manager", f"{self.manager} cannot manage others; agents that can: {able}"
+        if self.agents and set(self.agents) == {self.planner}:
+            return "agents", f"a plan has no part for its planner: name others than {self.planner}"
         unknown = [name for name in self.agents if name not in agents]
         return ("agents", f"no agent is called {unknown[0]}; there are {', '.join(agents)}") if unknown else None
 

@@ -7,6 +7,7 @@ import math
 from collections.abc import Mapping
 from datetime import datetime
 from enum import StrEnum
+from functools import partial
 from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, JsonValue, model_validator
@@ -39,12 +40,17 @@ AgentName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,39}$")]
 EventType = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9._-]{0,99}$", description="What happened: DataReceived.")]
 
 
-def _bounded(value: JsonValue) -> JsonValue:
+MAX_GIVEN_DEPTH = 32
+"""The same for what people ask and agents answer: patterns put it into values of their own, one for each nesting."""
+
+
+def bounded(value: JsonValue, most: int = MAX_JSON_DEPTH) -> JsonValue:
+    """`value`, when it is JSON and lies at most `most` deep in itself; raises `ValueError` otherwise."""
     waiting = [(value, 1)]
     while waiting:
         item, depth = waiting.pop()
-        if depth > MAX_JSON_DEPTH:
-            raise ValueError(f"values may lie at most {MAX_JSON_DEPTH} deep in one another")
+        if depth > most:
+            raise ValueError(f"values may lie at most {most} deep in one another")
         if isinstance(item, float) and not math.isfinite(item):
             raise ValueError("NaN and Infinity are no JSON")
         children = item.values() if isinstance(item, dict) else item if isinstance(item, list) else ()
@@ -52,8 +58,11 @@ def _bounded(value: JsonValue) -> JsonValue:
     return value
 
 
-JsonData = Annotated[JsonValue, AfterValidator(_bounded)]
+JsonData = Annotated[JsonValue, AfterValidator(bounded)]
 """JSON from outside, which has to survive being stored and read again."""
+
+GivenData = Annotated[JsonValue, AfterValidator(partial(bounded, most=MAX_GIVEN_DEPTH))]
+"""What people ask and agents answer: JSON that still fits once patterns have wrapped it."""
 
 
 class Contract(BaseModel):
@@ -151,7 +160,7 @@ class Usage(Contract):
 
     input_tokens: int = Field(default=0, ge=0)
     output_tokens: int = Field(default=0, ge=0)
-    cost_usd: float | None = 0.0
+    cost_usd: float | None = Field(default=0.0, ge=0, allow_inf_nan=False)
     model: str | None = None
 
     def plus(self, other: Self) -> Self:

@@ -18,6 +18,7 @@ from shared.contracts import (
     Budget,
     Contract,
     EventType,
+    GivenData,
     JsonData,
     ReplyTo,
     StepId,
@@ -68,9 +69,9 @@ class Event(CloudEvent):
     `rootid` is the run, which is the first cause; `hop` counts the events from the first (0) to this one;
     `causationid` is the event whose reaction published this one. `reactors` are the agents that are asked to react,
     separated by spaces: another that receives the event has been cut off, or has come since. `replyto` is the instance
-    that waits for the reactions, until `deadline`; each may use `maxtokens` of output. `origin` is the source of an
-    event from outside. When the data is too large for a message, the reactions' input lies in the artifact store at
-    `inputref`, and has `inputsize` bytes.
+    that waits for the reactions, until `deadline`; each may use `maxtokens` of output, and where a budget is kept it
+    has `paidattempts` that cost something. `origin` is the source of an event from outside. When the data is too large
+    for a message, the reactions' input lies in the artifact store at `inputref`, and has `inputsize` bytes.
     """
 
     id: StepId
@@ -81,6 +82,7 @@ class Event(CloudEvent):
     replyto: TaskId
     deadline: AwareDatetime | None = None
     maxtokens: Annotated[int, Field(ge=1)] | None = None
+    paidattempts: Annotated[int, Field(ge=1)] | None = None
     origin: Attribute | None = None
     inputref: Attribute | None = None
     inputsize: Annotated[int, Field(ge=0)] = 0
@@ -102,6 +104,7 @@ _OF_RUNS = frozenset(Event.model_fields) - frozenset(CloudEvent.model_fields)
 class OutsideEvent(CloudEvent):
     """An event of a producer who knows nothing of runs. Its extension attributes are read and not passed on."""
 
+    data: GivenData = None
     extensions: dict[str, str | int | bool] = Field(default_factory=dict, max_length=20)
 
     @model_validator(mode="before")
@@ -165,5 +168,5 @@ def reaction_task(event: Event, agent: str) -> AgentTask:
         input=given,
         deadline=event.deadline,
         reply_to=ReplyTo(instance_id=event.replyto, event=names.reply_event(step_id)),
-        budget=Budget(max_output_tokens=event.maxtokens),
+        budget=Budget(max_output_tokens=event.maxtokens, paid_attempts=event.paidattempts),
     )

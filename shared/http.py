@@ -121,7 +121,7 @@ def _invalid(error: ValidationError) -> Problem:
     if first["type"] == "json_invalid":
         return Problem(400, "malformed-json", "Malformed JSON", f"the body is not JSON: {first['msg']}")
     field = _field(first)
-    message = first["msg"] if not (named := _NAMED.match(first["msg"])) else named[2]
+    message = first["msg"].removeprefix("Value error, ") if not (named := _NAMED.match(first["msg"])) else named[2]
     detail = f"{field}: {message}" if field else message
     extra: dict[str, Any] = {"field": field} if field else {}
     if others:

@@ -433,7 +433,7 @@ def check_account(run: PatternRun, fate: dict[str, str], rule: str) -> None:
         ({"tie": {"name": "judge", "agent": "NOT"}}, "tie.judge.agent"),
         ({"tie": {"name": "person", "deadline_seconds": -1}}, "tie.person.deadline_seconds"),
         ({"tie": {"name": "judge", "agent": "a"}}, ""),
-        ({"preset": "ghost"}, "preset"),
+        ({"preset": "ghost"}, ""),
         ({"surprise": 1}, "surprise"),
     ],
 )

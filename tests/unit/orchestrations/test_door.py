@@ -8,7 +8,7 @@ import pytest
 from orchestrations.door import check_request, roster
 from orchestrations.nodes import MAX_DEPTH, MAX_NODES, PatternRequest
 from orchestrations.start_queue import parse_request, start_from_message
-from shared.contracts import Rates
+from shared.contracts import MAX_GIVEN_DEPTH, Rates
 from shared.errors import InvalidMessage, InvalidRequest, TaskHubUnavailable
 from shared.names import START_QUEUE
 from shared.settings import Settings
@@ -111,3 +111,52 @@ async def test_a_message_that_cannot_be_started_now_comes_back_later_under_the_s
     assert copy.enqueue_at > world.clock.now()
     assert copy.message_id != "m-1"
     assert json.loads(copy.body)["idempotency_key"] == "m-1"
+
+
+# -- values that patterns wrap ------------------------------------------------------------------------------------
+
+
+def deep(levels: int) -> Any:
+    value: Any = "x"
+    for _ in range(levels - 1):
+        value = [value]
+    return value
+
+
+@pytest.mark.parametrize(
+    ("given", "field"),
+    [
+        ({"agents": ["web"], "request": deep(MAX_GIVEN_DEPTH + 1)}, "request"),
+        ({"agents": [{"agent": "web", "request": deep(MAX_GIVEN_DEPTH + 2)}]}, "agents.0.request"),
+        ({"agents": [stage(request=deep(MAX_GIVEN_DEPTH + 2))]}, "agents.0.request"),
+    ],
+)
+def test_a_request_too_deep_to_be_wrapped_by_patterns_is_refused_by_field(given: dict[str, Any], field: str) -> None:
+    with pytest.raises(InvalidRequest, match="deep in one another") as refused:
+        check_request(request(**given), AGENTS)
+    assert refused.value.field == field
+
+
+def test_the_deepest_request_with_the_deepest_input_is_taken() -> None:
+    inputs = {"agents": (), "agent": "web", "inputs": [deep(MAX_GIVEN_DEPTH)], "pattern": "parallel"}
+    check_request(request(**inputs, request=deep(MAX_GIVEN_DEPTH)), AGENTS)
+
+
+def test_a_team_whose_planner_may_choose_nobody_but_itself_is_refused() -> None:
+    with pytest.raises(InvalidRequest) as refused:
+        check_request(request(pattern="hierarchical", planner="web", agents=["web"]), AGENTS)
+    assert refused.value.field == "agents"
+
+
+@pytest.mark.parametrize("node", [None, 1, {}, {"pattern": ["x"]}, {"pattern": "ghost"}])
+def test_what_is_no_node_is_told_which_forms_there_are(node: Any) -> None:
+    with pytest.raises(InvalidMessage, match="give an agent's name") as refused:
+        request(agents=[node])
+    assert "_kind" not in str(refused.value)
+
+
+@pytest.mark.parametrize("preset", ["ghost", ["moderation"], {"a": 1}, 1])
+@pytest.mark.parametrize("pattern", ["consensus", "handoff", "hierarchical"])
+def test_a_preset_that_there_is_not_is_what_a_request_is_refused_for(pattern: str, preset: Any) -> None:
+    with pytest.raises(InvalidMessage, match="preset: there is only"):
+        request(pattern=pattern, preset=preset)

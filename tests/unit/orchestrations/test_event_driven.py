@@ -10,6 +10,7 @@ from orchestrations.door import check_request
 from orchestrations.requests import EventDrivenRequest, SequentialRequest
 from shared.contracts import AgentCard, AgentResult, EventDraft, EventSubscription
 from shared.errors import InvalidRequest
+from shared.events import reaction_task
 from shared.status import RunStatus
 from tests.support.documents import a_card, a_failure, a_result
 from tests.support.pattern_run import PatternRun
@@ -276,6 +277,20 @@ def test_what_a_reaction_did_not_use_is_there_for_later_ones() -> None:
     run = EventRun(cards=cards, budget={"tokens": 2500})
     run.react("e1.analyst", a_result(None, events=[EventDraft(type="AnalysisCompleted")]))
     assert run.published[1].reactors == "notifier"
+
+
+def test_an_event_says_that_a_budget_is_kept_so_that_a_reaction_is_not_paid_for_twice() -> None:
+    cards = {name: card.model_copy(update={"max_output_tokens": 1000}) for name, card in CARDS.items()}
+    kept, free = EventRun(cards=cards, budget={"tokens": 9000}), EventRun(cards=cards)
+    assert [reaction_task(event, "analyst").budget.paid_attempts for event in kept.published] == [1]
+    assert [reaction_task(event, "analyst").budget.paid_attempts for event in free.published] == [None]
+
+
+def test_fewer_reactions_than_are_required_are_too_few_even_when_all_succeeded() -> None:
+    run = finished(EventRun(require={"at_least": 4}), *FIRST)
+    assert run.result.status is RunStatus.FAILED
+    assert run.result.error is not None
+    assert run.result.error.message == "3 of 3 reactions succeeded, 4 are required"
 
 
 # -- nested -----------------------------------------------------------------------------------------------------

@@ -337,6 +337,29 @@ def test_agents_are_told_that_a_budget_is_kept_and_only_then() -> None:
     assert {step.budget.paid_attempts for step in free.sent.values()} == {None}
 
 
+def test_what_lies_in_an_artifact_is_paid_for_as_what_an_agent_is_shown() -> None:
+    """An aggregator is given the text itself, however short the reference to it is."""
+    long = {"$artifact": {"address": "sha256-a", "size": 20_000, "content_type": "text/plain"}}
+    run = running("web", cards=CARDS, aggregator="aggregator", budget={"tokens": 5 * ONE})
+    run.answer("web", a_result(long))
+    assert run.outcomes() == {"web": "answered", "aggregator": "skipped"}
+    assert run.result.status is RunStatus.BUDGET_EXHAUSTED
+
+
+@pytest.mark.parametrize("output", [{"$artifact": "x"}, {"$artifact": {}, "more": 1}])
+def test_what_only_looks_like_an_artifact_breaks_no_run(output: Any) -> None:
+    run = running("web", cards=CARDS, aggregator="aggregator", budget={"tokens": 5 * ONE})
+    run.answer("web", a_result(output))
+    assert run.open == ["aggregator"]
+
+
+@pytest.mark.parametrize("cost", [-1.0, float("nan"), float("inf")])
+def test_a_forged_answer_gives_no_budget_back(cost: float) -> None:
+    run = running("web", cards=CARDS, budget={"usd": 1.0})
+    run.raise_reply("web", {"status": "succeeded", "usage": {"cost_usd": cost}})
+    assert run.outcomes() == {"web": "failed"}
+
+
 def test_an_agent_that_ran_out_of_its_reservation_ends_the_run_as_budget_exhausted() -> None:
     run = running("web", cards=CARDS, budget={"tokens": 9 * ONE})
     run.answer("web", a_failure(kind="BudgetExhausted"))
