@@ -7,6 +7,7 @@ from agents.activities import activity_functions
 from agents.catalog import CATALOG
 from agents.delivery import QueueConsumer
 from agents.http_api import agent_routes
+from agents.memory_api import memory_routes
 from agents.queues import queue_functions
 from agents.runner import AgentRunner
 from agents.subscriptions import EventConsumer, subscription_functions
@@ -34,6 +35,7 @@ for blueprint in (
     subscription_functions(CATALOG, EventConsumer(consumer)),
     activity_functions(CATALOG, runner, resources.circuits, resources.clock),
     agent_routes(CATALOG),
+    memory_routes(resources),
     orchestrator_functions(),
     orchestration_activities(CATALOG.cards, resources),
     start_routes(CATALOG.cards, resources),

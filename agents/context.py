@@ -1,4 +1,4 @@
-"""What an agent may use while it runs: a model whose use is counted, the artifact store, and events to publish."""
+"""What an agent may use while it runs: a model whose use is counted, artifacts, memory, and events to publish."""
 
 import json
 from collections.abc import Collection
@@ -7,11 +7,12 @@ from datetime import timedelta
 from pydantic import BaseModel, JsonValue, ValidationError
 
 from agents.inert import inert
-from shared.artifacts.store import ArtifactStore
-from shared.contracts import MAX_EVENTS, ArtifactRef, EventDraft, Usage
+from agents.memory import AgentMemory, MemoryRules
+from shared.contracts import MAX_EVENTS, AgentTask, ArtifactRef, EventDraft, Usage
 from shared.errors import AgentOutputInvalid, ConfigurationError, ModelAnswerInvalid, NoUsableAnswer
-from shared.llm.model import AnswerFormat, ModelClient, ModelRequest
+from shared.llm.model import AnswerFormat, ModelRequest
 from shared.llm.schema import answer_format
+from shared.resources import Resources
 
 _MEND = (
     "Your last answer, in <rejected>, was refused because it breaks the schema:\n{reasons}\nAnswer the request again,"
@@ -32,15 +33,14 @@ class AgentContext:
 
     `asked_model` says that a model call was begun, whatever came of it.
 
-    `publishes` are the event types that the agent may publish.
+    `memory` is what agents of the task's tenant remember. `publishes` are the event types that the agent may publish.
     """
 
     def __init__(
         self,
+        task: AgentTask,
+        resources: Resources,
         *,
-        run: str,
-        model: ModelClient,
-        artifacts: ArtifactStore,
         model_timeout: timedelta,
         max_output_tokens: int,
         publishes: Collection[str] = (),
@@ -48,10 +48,12 @@ class AgentContext:
         self.usage = Usage()
         self.asked_model = False
         self.events: tuple[EventDraft, ...] = ()
-        self._run = run
+        rules = MemoryRules.of(resources.settings, resources.embedder)
+        self.memory = AgentMemory(resources.memory, resources.clock, task, rules, spent=self._spend)
+        self._run = task.task_id
         self._publishes = publishes
-        self._model = model
-        self._artifacts = artifacts
+        self._model = resources.model
+        self._artifacts = resources.artifacts
         self._timeout = model_timeout
         self._max_output_tokens = max_output_tokens
 
@@ -96,10 +98,13 @@ class AgentContext:
         try:
             reply = await self._model.complete(request)
         except NoUsableAnswer as error:
-            self.usage = self.usage.plus(error.usage or Usage())
+            self._spend(error.usage or Usage())
             raise
-        self.usage = self.usage.plus(reply.usage)
+        self._spend(reply.usage)
         return reply.text
+
+    def _spend(self, usage: Usage) -> None:
+        self.usage = self.usage.plus(usage)
 
     async def keep(self, text: str, content_type: str) -> ArtifactRef:
         """Store `text` as an artifact of this run. Raises `ArtifactTooLarge` and `StoreUnavailable`."""

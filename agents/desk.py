@@ -1,4 +1,7 @@
-"""Agents that hold a conversation: each replies to it, or passes it to a colleague who can do better."""
+"""Agents that hold a conversation: each replies to it, or passes it to a colleague who can do better.
+
+In a session they know what was said before, whoever of them said it, and remember what they reply.
+"""
 
 from collections.abc import Sequence
 from typing import Annotated, Any, Literal
@@ -6,13 +9,16 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, create_model
 
 from agents.context import AgentContext
-from agents.prompting import prompt_tokens, system_prompt, user_message
+from agents.memory import CONVERSATION_TOKENS
+from agents.prompting import memory_text, prompt_tokens, system_prompt, user_message
 from agents.spec import AgentSpec
 from shared.contracts import AgentInput
 from shared.errors import InvalidRequest
+from shared.memory.entries import line_of
 from shared.turns import MAX_REASON, Turn, TurnPaper
 
 NOBODY = "nobody"
+PERSON = "person"
 
 TURN = (
     "Your turn as JSON. `reason` first: in one sentence, why you reply or pass on, for the colleague who comes next."
@@ -28,13 +34,17 @@ def desk_agent(*, name: str, description: str, role: str, task: str, **limits: A
     `limits` are further fields of its `AgentSpec`.
     """
     system = system_prompt(role=role, task=task, output=TURN)
-    prompt = prompt_tokens(system, Turn)
+    prompt = prompt_tokens(system, Turn) + CONVERSATION_TOKENS
 
     async def handler(context: AgentContext, given: AgentInput) -> JsonValue:
         paper = read_paper(given)
-        filled = await context.ask_for(turn_model(paper), system, user_message(given))
-        turn: JsonValue = as_turn(filled.model_dump()).model_dump(mode="json", exclude_none=True)
-        return turn
+        before = memory_text(await context.memory.conversation())
+        filled = await context.ask_for(turn_model(paper), system, user_message(given, before))
+        turn = as_turn(filled.model_dump())
+        if turn.reply is not None:
+            await context.memory.say(line_of(PERSON, paper.request), line_of(name, turn.reply))
+        dumped: JsonValue = turn.model_dump(mode="json", exclude_none=True)
+        return dumped
 
     return AgentSpec(
         name=name, description=description, handler=handler, **{"model_calls": 2, "prompt_tokens": prompt, **limits}

@@ -6,7 +6,7 @@ import re
 from pydantic import JsonValue
 
 # However a model may read a tag: with spaces before its name, in capitals, or closing anything at all.
-_TAG = re.compile(r"<(?=\s*/|\s*(?:request|output|rejected)\b)", re.IGNORECASE)
+_TAG = re.compile(r"<(?=\s*/|\s*(?:request|output|memory|rejected)\b)", re.IGNORECASE)
 
 
 def inert(value: JsonValue) -> str:

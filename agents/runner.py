@@ -141,9 +141,8 @@ class AgentRunner:
         clock, settings = self._resources.clock, self._resources.settings
         limits = [settings.model_max_output_tokens, spec.max_output_tokens, task.budget.max_output_tokens]
         context = AgentContext(
-            run=task.task_id,
-            model=self._resources.model,
-            artifacts=self._resources.artifacts,
+            task,
+            self._resources,
             model_timeout=min(settings.model_timeout, spec.timeout),
             max_output_tokens=min(limit for limit in limits if limit is not None),
             publishes=spec.publishes,

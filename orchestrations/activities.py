@@ -149,6 +149,8 @@ def _tasks(dispatch: Dispatch) -> list[AgentTask]:
             deadline=step.deadline,
             reply_to=ReplyTo(instance_id=dispatch.reply_to, event=step.reply_event),
             budget=step.budget,
+            tenant=dispatch.tenant,
+            session=dispatch.session,
         )
         for step in dispatch.steps
     ]

@@ -69,6 +69,8 @@ def as_activity[R: PatternRequest](run: Run[R], call: NodeCall, card: AgentCard,
             attempt=attempt,
             deadline=until,
             budget=step_budget(run, card),
+            tenant=run.whose.tenant,
+            session=run.whose.session,
         )
         try:
             reply = yield run.ctx.call_activity(names.agent_activity(card.name), input=task.model_dump(mode="json"))
@@ -96,6 +98,7 @@ def as_nested[R: PatternRequest](
             "agents": {name: run.agents[name] for name in request.may_ask(run.agents) if name in run.agents},
             "deadline": min(until - margin, run.now + timedelta(seconds=request.seconds_in_all)),
             "budget": budget,
+            **run.whose.model_dump(),
         }
     )
     try:

@@ -14,6 +14,7 @@ from shared.contracts import (
     Contract,
     EarlierOutput,
     ErrorInfo,
+    ForWhom,
     RunResult,
     StepId,
     TaskId,
@@ -51,7 +52,7 @@ class QueuedStep(Contract):
     budget: Budget = Budget()
 
 
-class Dispatch(Contract):
+class Dispatch(ForWhom):
     """The steps of one fan-out, sent together. Those that are given the same share one input."""
 
     task_id: TaskId
@@ -93,7 +94,7 @@ class RunUpdate(Contract):
     result: RunResult | None = None
 
 
-class NestedRun(Contract):
+class NestedRun(ForWhom):
     """What the orchestrator of a nested pattern is started with.
 
     `task_id` is the root run's; `path` goes before the ids of its steps. `given` is what its nodes are given unless

@@ -68,9 +68,10 @@ def _check_given(given: JsonValue, field: str) -> None:
 
 
 def _check_nested(request: PatternRequest, field: str) -> None:
-    if request.idempotency_key is not None:
-        where = f"{field}.idempotency_key"
-        raise InvalidRequest(f"{where}: only the outermost request may have one", field=where)
+    for name in ("idempotency_key", "tenant", "session"):
+        if getattr(request, name) is not None:
+            where = f"{field}.{name}"
+            raise InvalidRequest(f"{where}: only the outermost request may have one", field=where)
     if getattr(request, "resume_from", None) is not None:
         where = f"{field}.resume_from"
         raise InvalidRequest(f"{where}: only the outermost request may resume a run", field=where)

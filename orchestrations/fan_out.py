@@ -207,7 +207,12 @@ class FanOut[R: PatternRequest]:
                 )
             )
         return Dispatch(
-            task_id=self.run.task_id, reply_to=self.run.ctx.instance_id, inputs=tuple(inputs), steps=tuple(steps)
+            task_id=self.run.task_id,
+            reply_to=self.run.ctx.instance_id,
+            inputs=tuple(inputs),
+            steps=tuple(steps),
+            tenant=self.run.whose.tenant,
+            session=self.run.whose.session,
         )
 
     # -- ending -------------------------------------------------------------------------------------------------

@@ -25,7 +25,7 @@ from orchestrations.run import Run
 from orchestrations.steps import record_run
 from shared import names
 from shared.budget import NO_LIMIT, Allowance
-from shared.contracts import AgentInput, ErrorInfo, RunResult
+from shared.contracts import AgentInput, ErrorInfo, ForWhom, RunResult
 from shared.status import RunStatus
 
 type Shape[R: PatternRequest] = Callable[[Run[R]], Step[RunResult]]
@@ -68,6 +68,7 @@ def _run_nested[R: PatternRequest](
         deadline=given.deadline,
         path=given.path,
         budget=given.budget,
+        whose=ForWhom(tenant=given.tenant, session=given.session),
     )
     result = yield from shape(run)
     return NestedResult(result=result, left=run.budget).model_dump(mode="json")
@@ -92,4 +93,5 @@ def _root[R: PatternRequest](ctx: OrchestrationContext, request: R, begun: Begun
         deadline=Run.time(ctx) + timedelta(seconds=request.seconds_in_all),
         budget=Allowance(tokens=limit.tokens, usd=limit.usd) if limit else NO_LIMIT,
         reused=begun.reused,
+        whose=ForWhom(tenant=request.tenant, session=request.session),
     )

@@ -9,7 +9,7 @@ from typing import Annotated, ClassVar, Self
 
 from pydantic import Field, JsonValue, model_validator
 
-from shared.contracts import AgentCard, AgentName, Contract, JsonData
+from shared.contracts import AgentCard, AgentName, Contract, ForWhom, JsonData
 
 MAX_WIDTH = 1000
 """The most nodes that one pattern may hold."""
@@ -48,11 +48,12 @@ class AgentNode(Contract):
     request: JsonData = None
 
 
-class PatternRequest(Contract):
+class PatternRequest(ForWhom):
     """What the requests of all patterns have in common.
 
     `deadline_seconds` counts from the start of the run, and of a nested pattern from its own. `idempotency_key` makes
-    asking twice asking once; only the outermost request may have one.
+    asking twice asking once. `tenant` and `session` say whose memory the run's agents use. These three only the
+    outermost request may have.
     """
 
     pattern: str

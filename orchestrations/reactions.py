@@ -115,6 +115,8 @@ class Reactions:
             causationid=None if entered.cause is None else run.step_id(entered.cause),
             replyto=run.ctx.instance_id,
             origin=run.request.source if first else None,
+            memorytenant=run.whose.tenant,
+            memorysession=run.whose.session,
         )
 
     def _begin(self, reaction: Reaction, event: Event) -> _Open | None:

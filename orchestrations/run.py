@@ -9,7 +9,7 @@ from durabletask.task import OrchestrationContext
 
 from orchestrations.nodes import AgentNode, AnyNode, PatternRequest, path_of
 from shared.budget import NO_LIMIT, Allowance
-from shared.contracts import AgentAccount, AgentCard, AgentInput, AgentResult, EarlierOutput
+from shared.contracts import AgentAccount, AgentCard, AgentInput, AgentResult, EarlierOutput, ForWhom
 from shared.status import StepStatus
 
 
@@ -17,7 +17,7 @@ from shared.status import StepStatus
 class Run[R: PatternRequest]:
     """One run. `path` is empty but for nested ones; `budget` is what is left now, kept by the steps.
 
-    `reused` is what the first steps made in an earlier run.
+    `reused` is what the first steps made in an earlier run. `whose` is the same for all that is nested in a run.
     """
 
     ctx: OrchestrationContext
@@ -29,6 +29,7 @@ class Run[R: PatternRequest]:
     path: str = ""
     budget: Allowance = field(default=NO_LIMIT)
     reused: tuple[EarlierOutput, ...] = ()
+    whose: ForWhom = field(default=ForWhom())
 
     @staticmethod
     def time(ctx: OrchestrationContext) -> datetime:

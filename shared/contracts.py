@@ -37,6 +37,9 @@ MAX_STEP_ID = 64
 """The most characters of a step's id."""
 StepId = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
 AgentName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,39}$")]
+_WHOSE = r"^[A-Za-z0-9][A-Za-z0-9._@-]{0,99}$"
+TenantId = Annotated[str, Field(pattern=_WHOSE, description="Whose memory is used: a customer, a team.")]
+SessionId = Annotated[str, Field(pattern=_WHOSE, description="The conversation that a run belongs to.")]
 EventType = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9._-]{0,99}$", description="What happened: DataReceived.")]
 
 
@@ -70,6 +73,24 @@ class Contract(BaseModel):
 
     # Schemas are built on first use: a cold start then pays only for those that its request needs.
     model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
+
+
+def _unsaid(value: str | None) -> bool:
+    return value is None
+
+
+MaybeTenant = Annotated[TenantId | None, Field(exclude_if=_unsaid)]
+MaybeSession = Annotated[SessionId | None, Field(exclude_if=_unsaid)]
+
+
+class ForWhom(Contract):
+    """For whom something is done, which decides what agents remember: the tenant, and the session of a conversation.
+
+    What is not said is left out of the JSON, which is then what earlier versions of the app write and read.
+    """
+
+    tenant: MaybeTenant = None
+    session: MaybeSession = None
 
 
 class ArtifactRef(Contract):
@@ -113,7 +134,7 @@ class ReplyTo(Contract):
     event: str = Field(min_length=1, max_length=200)
 
 
-class AgentTask(Contract):
+class AgentTask(ForWhom):
     """One piece of work on an agent's queue. Without `reply_to`, the sender wants no answer.
 
     `repeat` is a person's word that a parked step may be done once more. `postponed` counts how often it was put off

@@ -20,6 +20,8 @@ from shared.contracts import (
     EventType,
     GivenData,
     JsonData,
+    MaybeSession,
+    MaybeTenant,
     ReplyTo,
     StepId,
     TaskId,
@@ -70,8 +72,9 @@ class Event(CloudEvent):
     `causationid` is the event whose reaction published this one. `reactors` are the agents that are asked to react,
     separated by spaces: another that receives the event has been cut off, or has come since. `replyto` is the instance
     that waits for the reactions, until `deadline`; each may use `maxtokens` of output, and where a budget is kept it
-    has `paidattempts` that cost something. `origin` is the source of an event from outside. When the data is too large
-    for a message, the reactions' input lies in the artifact store at `inputref`, and has `inputsize` bytes.
+    has `paidattempts` that cost something. `origin` is the source of an event from outside, and `memorytenant` and
+    `memorysession` say whose memory the reactions use. When the data is too large for a message, the reactions' input
+    lies in the artifact store at `inputref`, and has `inputsize` bytes.
     """
 
     id: StepId
@@ -84,6 +87,8 @@ class Event(CloudEvent):
     maxtokens: Annotated[int, Field(ge=1)] | None = None
     paidattempts: Annotated[int, Field(ge=1)] | None = None
     origin: Attribute | None = None
+    memorytenant: MaybeTenant = None
+    memorysession: MaybeSession = None
     inputref: Attribute | None = None
     inputsize: Annotated[int, Field(ge=0)] = 0
 
@@ -169,4 +174,6 @@ def reaction_task(event: Event, agent: str) -> AgentTask:
         deadline=event.deadline,
         reply_to=ReplyTo(instance_id=event.replyto, event=names.reply_event(step_id)),
         budget=Budget(max_output_tokens=event.maxtokens, paid_attempts=event.paidattempts),
+        tenant=event.memorytenant,
+        session=event.memorysession,
     )

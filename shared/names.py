@@ -12,6 +12,8 @@ MAX_MESSAGE_ID = 128
 
 COSMOS_RUNS = "runs"
 """The container with the runs; `infra/cosmos.json` defines it."""
+COSMOS_MEMORY = "memory"
+"""The container with what agents remember."""
 
 SERVICE_BUS_CONNECTION = "ServiceBusConnection"
 

@@ -13,6 +13,9 @@ from shared.llm.endpoint import endpoint_host, resolve_endpoint, resolve_fallbac
 from shared.llm.guard import GuardedModel, RateLimit
 from shared.llm.model import ModelClient
 from shared.llm.openai import Endpoint, OpenAIModel
+from shared.memory.choice import memory_store
+from shared.memory.embedder import Embedder
+from shared.memory.store import MemoryStore
 from shared.messaging.bus import MessageBus
 from shared.messaging.servicebus import Namespace, ServiceBus
 from shared.settings import Settings
@@ -22,15 +25,20 @@ from shared.state.store import StateStore
 
 @dataclass(frozen=True, slots=True)
 class Resources:
-    """What agents and orchestrations work with. Tests pass twins in."""
+    """What agents and orchestrations work with. Tests pass twins in.
+
+    Without an `embedder` facts are searched by their words.
+    """
 
     settings: Settings
     store: StateStore
     bus: MessageBus
     artifacts: ArtifactStore
     model: ModelClient
+    memory: MemoryStore
     clock: Clock
     circuits: CircuitBreaker
+    embedder: Embedder | None = None
 
     @classmethod
     def from_settings(cls, settings: Settings) -> Self:
@@ -50,6 +58,7 @@ class Resources:
             ),
             artifacts=artifacts,
             model=_model(settings, clock, circuits),
+            memory=memory_store(settings),
             clock=clock,
             circuits=circuits,
         )

@@ -68,10 +68,25 @@ class Settings(BaseModel):
         description="How many days Cosmos DB keeps a run after its end; 0 for ever. SQLite keeps runs until they are"
         " deleted.",
     )
+    fact_days: int = Field(
+        default=365,
+        ge=0,
+        le=3650,
+        alias="MUSTER_FACT_DAYS",
+        description="How many days agents remember a fact, unless they say otherwise; 0 for ever.",
+    )
+    session_days: int = Field(
+        default=30,
+        ge=0,
+        le=3650,
+        alias="MUSTER_SESSION_DAYS",
+        description="How many days agents remember what was said in a session; 0 for ever.",
+    )
     data_dir: Path = Field(
         default=Path(".muster"),
         alias="MUSTER_DATA_DIR",
-        description="Where the embedded state store and artifacts lie, relative to the folder the host runs in.",
+        description="Where the embedded state store, memory and artifacts lie, relative to the folder the host runs"
+        " in.",
     )
     artifacts_url: _Text = Field(
         default="",

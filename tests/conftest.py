@@ -28,7 +28,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--cosmos-endpoint",
         default=None,
-        help="an account or Microsoft's emulator: tests/contract/state runs against it instead of the server from npm",
+        help="an account or Microsoft's emulator: the stores' contracts run against it instead of the server from npm",
     )
     parser.addoption("--cosmos-key", default=None, help="the key of --cosmos-endpoint")
 

@@ -50,6 +50,8 @@ LEFT_ALONE = frozenset(
         "ServiceBusConnection",
         "CosmosConnection",
         "MUSTER_DATA_DIR",
+        "MUSTER_FACT_DAYS",
+        "MUSTER_SESSION_DAYS",
         "MUSTER_ARTIFACTS_CONNECTION",
         "MUSTER_MODEL_REQUESTS_PER_MINUTE",
         "MUSTER_MODEL_TOKENS_PER_MINUTE",

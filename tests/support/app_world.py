@@ -19,6 +19,8 @@ from shared.contracts import AgentInput, Usage
 from shared.errors import MusterError
 from shared.llm.model import ModelReply, ModelRequest
 from shared.llm.scripted import ScriptedModel
+from shared.memory.sqlite import SqliteMemory
+from shared.memory.store import MemoryStore
 from shared.messaging.bus import OutgoingMessage
 from shared.messaging.memory import MemoryBus
 from shared.resources import Resources
@@ -47,12 +49,14 @@ class World:
             {names.EVENTS_TOPIC: {"everyone": lambda _: True}},
         )
         self.store = SqliteState(folder / "state.db")
+        self.memory = SqliteMemory(folder / "memory.db")
         self.resources = Resources(
             settings=Settings(),
             store=self.store,
             bus=self.bus,
             artifacts=FileArtifacts(folder / "artifacts"),
             model=self.model,
+            memory=self.memory,
             clock=self.clock,
             circuits=CircuitBreaker(SqliteCircuits(folder / "circuits.db"), self.clock),
         )
@@ -86,6 +90,7 @@ async def make_world(folder: Path) -> AsyncIterator[World]:
     world = World(folder)
     yield world
     await world.store.close()
+    await world.memory.close()
 
 
 def an_agent(
@@ -110,7 +115,7 @@ class FlakyStore:
     `failed` counts the calls that did.
     """
 
-    def __init__(self, inner: StateStore, failures: Mapping[str, Sequence[MusterError]]) -> None:
+    def __init__(self, inner: StateStore | MemoryStore, failures: Mapping[str, Sequence[MusterError]]) -> None:
         self._inner = inner
         self._failures = {name: list(errors) for name, errors in failures.items()}
         self.failed = 0

@@ -204,7 +204,7 @@ IMPURE = (
     *("time", "random", "secrets", "uuid", "os", "sys", "asyncio", "threading", "multiprocessing", "subprocess"),
     *("socket", "ssl", "http", "urllib", "sqlite3", "pathlib", "io", "tempfile", "shutil", "logging"),
     *("aiohttp", "httpx", "httpx2", "requests", "grpc", "openai", "azure"),
-    *("shared.state", "shared.messaging", "shared.artifacts", "shared.llm"),
+    *("shared.state", "shared.messaging", "shared.artifacts", "shared.llm", "shared.memory"),
     *("shared.resources", "shared.settings", "shared.clock", "shared.credentials"),
 )
 _CLOCKS = ("now", "utcnow", "today")

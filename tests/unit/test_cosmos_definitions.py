@@ -6,11 +6,13 @@ from pathlib import Path
 from typing import Any
 
 from shared import names
+from shared.memory.cosmos import memory_item
 from shared.settings import Settings
 from shared.state import cosmos_lists, cosmos_logs
 from shared.state.cosmos_documents import run_item
 from shared.state.listing import RunFilter
 from tests.support.documents import a_run, after
+from tests.support.memories import a_fact
 
 ROOT = Path(__file__).parents[2]
 DEFINITIONS: dict[str, Any] = json.loads((ROOT / "infra" / "cosmos.json").read_text(encoding="utf-8"))
@@ -54,3 +56,11 @@ def test_no_body_is_indexed() -> None:
     run = run_item(a_run(), [])
     assert set(run) - indexed(runs()) >= {"events", "topic"}
     assert indexed(runs()) <= set(run)
+
+
+def test_each_scope_of_memory_is_a_partition_and_nothing_of_what_is_remembered_is_indexed() -> None:
+    [memory] = [each for each in DEFINITIONS["containers"] if each["name"] == names.COSMOS_MEMORY]
+    assert (memory["partitionKey"], memory["defaultTtl"]) == ("/scope", -1)
+    assert indexed(memory) == {"scope", "tenant"}
+    assert memory["indexingPolicy"]["excludedPaths"] == [{"path": "/*"}]
+    assert indexed(memory) <= set(memory_item(a_fact("x"), after(0)))

@@ -14,7 +14,7 @@ from shared.errors import StateCorrupted
 from shared.state.circuits import CircuitStore, circuit_of
 from shared.state.cosmos_circuits import CosmosCircuits
 from shared.state.sqlite_circuits import SqliteCircuits
-from tests.contract.state.conftest import Account, fresh_database
+from tests.support.cosmos_account import Account, fresh_database
 from tests.support.documents import NOW
 
 type Open = Callable[[], CircuitStore]

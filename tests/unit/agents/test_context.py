@@ -10,6 +10,7 @@ from agents.prompting import prompt_agent
 from shared.contracts import AgentInput
 from shared.errors import ModelAnswerInvalid, ModelRefused, MusterError
 from tests.support.app_world import USAGE, World
+from tests.support.documents import a_task
 
 
 class Verdict(BaseModel):
@@ -25,9 +26,8 @@ GOOD = '{"choice": "left", "score": 3}'
 def context(world: World, *replies: str | MusterError) -> AgentContext:
     world.replies = list(replies)
     return AgentContext(
-        run="run-1",
-        model=world.model,
-        artifacts=world.resources.artifacts,
+        a_task(),
+        world.resources,
         model_timeout=timedelta(seconds=5),
         max_output_tokens=100,
     )

@@ -9,13 +9,13 @@ from agents.publisher import PUBLISHER, publish
 from shared.contracts import AgentInput
 from shared.errors import InvalidRequest
 from tests.support.app_world import World
+from tests.support.documents import a_task
 
 
 def context(world: World) -> AgentContext:
     return AgentContext(
-        run="run-1",
-        model=world.model,
-        artifacts=world.resources.artifacts,
+        a_task("publisher"),
+        world.resources,
         model_timeout=PUBLISHER.timeout,
         max_output_tokens=1,
     )

@@ -1,0 +1,1 @@
+"""What agents remember: facts and conversations, `store.MemoryStore`, its adapter and its embedded twin."""
