@@ -63,6 +63,12 @@ class ReadLog(Contract):
     until: str | None = None
 
 
+class Export(Contract):
+    """The query of `GET task/{id}/export`: whether the file holds the run's artifacts, too."""
+
+    artifacts: bool = True
+
+
 class Replay(Contract):
     """The query of `GET task/{id}/replay`."""
 
@@ -131,7 +137,8 @@ def _add_whole_runs(blueprint: df.Blueprint, resources: Resources) -> None:
     @answers_problems
     async def export_task(req: func.HttpRequest) -> func.HttpResponse:
         log = await _log(req, resources)
-        export = export_of(log, resources.clock.now())
+        with_artifacts = read_query(req, Export).artifacts
+        export = await export_of(log, resources.clock.now(), resources.artifacts if with_artifacts else None)
         return json_response(export, headers={"Content-Disposition": 'attachment; filename="run.json"'})
 
     @blueprint.function_name("delete_task")

@@ -9,19 +9,22 @@ from scripts.local_host import all_configured
 from shared.errors import MusterError
 from shared.resources import Resources
 from shared.settings import Settings
-from shared.state.export import read_export
+from shared.state.export import read_export, restore_artifacts
 
 
 async def import_run(file: Path, settings: Settings) -> str:
     """Import the run in `file`, and say what came of it. Raises `MusterError` and `OSError`."""
-    log = read_export(file.read_bytes())
-    store = Resources.from_settings(settings).store
+    export = read_export(file.read_bytes())
+    log, resources = export.log, Resources.from_settings(settings)
     try:
-        if await store.import_run(log):
-            return f"run {log.task_id} is imported, with {len(log.events)} events"
+        # First what the run refers to: should it fail, there is no run yet that lacks it.
+        count = await restore_artifacts(export, resources.artifacts)
+        if await resources.store.import_run(log):
+            return f"run {log.task_id} is imported, with {len(log.events)} events and {count} artifacts"
         return f"run {log.task_id} is there already, and nothing was changed"
     finally:
-        await store.close()
+        await resources.store.close()
+        await resources.artifacts.close()
 
 
 def main() -> int:

@@ -61,6 +61,11 @@ class BlobArtifacts:
         place = place_of(content, run)
         return await self._upload(place, content, len(content), content_type)
 
+    async def put_at(self, address: str, content: bytes, content_type: str) -> ArtifactRef:
+        """Store `content` at its address; see `ArtifactStore.put_at`."""
+        place = parse_address(address)
+        return await self._upload(place, verified(content, place), len(content), content_type)
+
     async def put_stream(self, chunks: AsyncIterable[bytes], content_type: str, *, run: str) -> ArtifactRef:
         """Store what comes in pieces; see `ArtifactStore.put_stream`."""
         async with spooled(chunks, run) as taken:

@@ -41,6 +41,14 @@ class ArtifactStore(Protocol):
         """The same for content that comes in pieces, of which only a few are held in memory at once."""
         ...
 
+    async def put_at(self, address: str, content: bytes, content_type: str) -> ArtifactRef:
+        """Store `content` at the address that it had in another store.
+
+        Raises `InvalidRequest` when it is no address, `ArtifactCorrupted` when it is not this content's, and what
+        `put` raises.
+        """
+        ...
+
     async def get(self, address: str) -> bytes:
         """The bytes stored at `address`.
 
@@ -89,6 +97,11 @@ def place_of(content: bytes, run: str) -> Place:
     if len(content) > MAX_ARTIFACT_BYTES:
         raise ArtifactTooLarge(f"an artifact may have {MAX_ARTIFACT_BYTES} bytes, not {len(content)}")
     return Place(folder_of(run), hashlib.sha256(content).hexdigest())
+
+
+def is_address(text: str) -> bool:
+    """Whether a text is the address of an artifact."""
+    return _ADDRESS.fullmatch(text) is not None
 
 
 def parse_address(address: str) -> Place:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import aiohttp
 
+from shared.artifacts.files import FileArtifacts
 from shared.state.sqlite import SqliteState
 from tests.support.chat_model import chat_model
 from tests.support.host_process import ROOT
@@ -64,6 +65,8 @@ async def test_a_run_is_found_followed_taken_elsewhere_and_removed(tmp_path: Pat
     await store.close()
     assert record is not None
     assert record.model_dump(mode="json") == export["record"]
+    article = await FileArtifacts(tmp_path / "second" / "artifacts").get(task["result"]["address"])
+    assert article.decode().startswith("# ")
 
 
 def test_what_is_no_exported_run_is_refused_by_the_field_with_nothing_written(tmp_path: Path) -> None:

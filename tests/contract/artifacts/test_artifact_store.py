@@ -160,6 +160,17 @@ async def test_deleting_what_is_not_there_is_no_error(store: ArtifactStore) -> N
     assert await store.delete_run("never") == 0
 
 
+async def test_content_goes_back_to_the_address_that_it_had_elsewhere(store: ArtifactStore) -> None:
+    address = "run-7/sha256:" + hashlib.sha256(b"tides").hexdigest()
+    assert (await store.put_at(address, b"tides", "text/plain")).address == address
+    assert await store.get(address) == b"tides"
+    with pytest.raises(ArtifactCorrupted):
+        await store.put_at(address, b"winds", "text/plain")
+    with pytest.raises(InvalidRequest):
+        await store.put_at("../sha256:0", b"", "text/plain")
+    assert await store.get(address) == b"tides"
+
+
 # -- what is wrong ----------------------------------------------------------------------------------------------
 
 

@@ -192,7 +192,7 @@ async def test_an_exported_run_is_one_that_can_be_read_back(routes: Routes, worl
     status, body = await routes("export_task")
     assert (status, body["format"], body["version"]) == (200, "muster-run", 1)
     assert body["record"]["run"]["status"] == "completed"
-    assert read_export(json.dumps(body).encode()) == await world.store.read_log("run-1")
+    assert read_export(json.dumps(body).encode()).log == await world.store.read_log("run-1")
 
 
 async def test_a_run_that_is_over_is_removed_with_its_history(routes: Routes, world: World) -> None:
