@@ -1,17 +1,19 @@
 """The activity functions of the agents: the same runner without a queue, for agents whose transport is `activity`."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import azure.durable_functions as df
 import azure.functions as func
 
 from agents.catalog import Catalog
-from agents.runner import AgentRunner, Answered, Held, TryAgain, Unwanted
+from agents.runner import AgentRunner, Answered, Held, TryAgain, Unwanted, describe
 from shared import names
 from shared.breaker import CircuitBreaker, agent_circuit, refusal
 from shared.circuit import Refused
 from shared.clock import Clock
 from shared.contracts import AgentResult, AgentTask, ErrorInfo
+from shared.errors import RetryableError
+from shared.retry import outage_delay
 from shared.status import StepStatus
 
 
@@ -36,28 +38,33 @@ def _add(blueprint: df.Blueprint, agent: str, runner: AgentRunner, circuits: Cir
 async def run_activity(
     task: AgentTask, runner: AgentRunner, circuits: CircuitBreaker, *, owner: str, now: datetime
 ) -> AgentResult:
-    """Run `task` and return its result; one that may be mended by another attempt says so in its error.
+    """Run `task` and return its result; one that is not the end says when to ask again.
 
     The orchestrator waits between attempts, on a durable timer, so that no instance is held while nothing happens.
-    An agent whose circuit is open is not run.
+    An agent whose circuit is open is not run. A store that does not answer is waited for, and is no attempt.
     """
     circuit = agent_circuit(task.agent)
     refused = await circuits.admit(circuit)
     if isinstance(refused, Refused):
         return AgentResult(status=StepStatus.REJECTED, error=refusal(circuit, refused), attempt=task.attempt)
-    match await runner.run(task, owner=owner, enqueued_at=now):
+    try:
+        outcome = await runner.run(task, owner=owner, enqueued_at=now)
+    except RetryableError as failure:
+        return _again(describe(failure), outage_delay(task.postponed, failure))
+    match outcome:
         case Answered(result):
             return result
-        case TryAgain(error=error):
-            return AgentResult(status=StepStatus.FAILED, error=error, attempt=task.attempt)
+        case TryAgain(delay, error):
+            return _again(error, delay)
         case Held(until):
             message = f"the step is being run elsewhere until {until.isoformat()}"
-            return AgentResult(
-                status=StepStatus.FAILED,
-                error=ErrorInfo(type="Held", message=message, retryable=True),
-                attempt=task.attempt,
-            )
+            return _again(ErrorInfo(type="Held", message=message, retryable=True), until - now)
         case Unwanted(reason):
             return AgentResult(
                 status=StepStatus.SKIPPED, error=ErrorInfo(type="Unwanted", message=reason), attempt=task.attempt
             )
+
+
+def _again(error: ErrorInfo, delay: timedelta) -> AgentResult:
+    seconds = max(0.0, delay.total_seconds())
+    return AgentResult(status=StepStatus.FAILED, error=error, retry_after_seconds=seconds)

@@ -7,6 +7,7 @@ failed and for a store or a task hub that did not answer.
 """
 
 import logging
+import random
 from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
 
@@ -16,11 +17,11 @@ from agents.runner import AgentRunner, Answered, Held, TryAgain, Unwanted
 from shared import names
 from shared.breaker import agent_circuit
 from shared.circuit import Refused
-from shared.contracts import OUTCOMES, AgentAccount, AgentResult, AgentTask, ReplyTo, RunResult
+from shared.contracts import MAX_POSTPONED, OUTCOMES, AgentAccount, AgentResult, AgentTask, ReplyTo, RunResult
 from shared.errors import AgentFailed, InvalidMessage, RetryableError
 from shared.messaging.tasks import task_message
 from shared.resources import Resources
-from shared.retry import DEFAULT_RETRIES, next_delay
+from shared.retry import outage_delay
 from shared.state.documents import PlannedStep, RunDocument
 from shared.status import RunStatus, StepStatus
 
@@ -36,11 +37,14 @@ _LOOK_AGAIN = timedelta(seconds=60)
 
 
 class QueueConsumer:
-    """Handles the deliveries of agents' queues."""
+    """Handles the deliveries of agents' queues. `chance` is what `AgentRunner` takes."""
 
-    def __init__(self, runner: AgentRunner, resources: Resources) -> None:
+    def __init__(
+        self, runner: AgentRunner, resources: Resources, *, chance: Callable[[], float] = random.random
+    ) -> None:
         self._runner = runner
         self._resources = resources
+        self._chance = chance
 
     async def consume(self, agent: str, body: bytes, *, owner: str, enqueued_at: datetime | None, reply: Reply) -> None:
         """Handle one delivery to `agent`'s queue; returning completes it.
@@ -58,11 +62,13 @@ class QueueConsumer:
         try:
             await self._handle(task, owner, enqueued_at or self._resources.clock.now(), reply)
         except RetryableError as error:
-            delay = next_delay(DEFAULT_RETRIES, task.attempt, error)
-            if delay is None:
+            due = self._postponed_until(task, error)
+            if due is None:
                 raise
-            log.warning("%s of run %s: %s; coming back to it in %s", task.step_id, task.task_id, error, delay)
-            await self._schedule_attempt(task, task.attempt + 1, delay)
+            log.warning("%s of run %s: %s; coming back to it at %s", task.step_id, task.task_id, error, due)
+            later = task.model_copy(update={"postponed": task.postponed + 1})
+            copy_id = names.copy_message_id(f"{task.message_id}+{later.postponed}", self._resources.clock.now())
+            await self._schedule(later, copy_id, due)
 
     async def _handle(self, task: AgentTask, owner: str, enqueued_at: datetime, reply: Reply) -> None:
         if task.reply_to is None:
@@ -85,6 +91,17 @@ class QueueConsumer:
                 await self._schedule(task, copy_id, until + _CLOCK_MARGIN)
             case Unwanted(reason):
                 log.info("%s of run %s is not wanted: %s", task.step_id, task.task_id, reason)
+
+    def _postponed_until(self, task: AgentTask, error: RetryableError) -> datetime | None:
+        """When to come back to a task after an outage, which is none of its attempts; None when it is too late.
+
+        It is for its deadline, when nobody waits any more, or for some `MAX_POSTPONED` minutes without one.
+        """
+        now = self._resources.clock.now()
+        if task.postponed >= MAX_POSTPONED or (task.deadline is not None and task.deadline <= now):
+            return None
+        due = now + outage_delay(task.postponed, error, self._chance())
+        return due if task.deadline is None else min(due, task.deadline)
 
     async def _rest_until(self, task: AgentTask) -> datetime | None:
         """When to come back to a further attempt of an agent whose circuit is open; None to make it now.
@@ -133,7 +150,7 @@ class QueueConsumer:
             raise AgentFailed(f"step {task.step_id} of run {task.task_id} {result.status}: {cause}")
 
     async def _schedule_attempt(self, task: AgentTask, attempt: int, delay: timedelta) -> None:
-        following = task.model_copy(update={"attempt": attempt})
+        following = task.model_copy(update={"attempt": attempt, "postponed": 0})
         await self._schedule(following, following.message_id, self._resources.clock.now() + delay)
 
     async def _schedule(self, task: AgentTask, message_id: str, due: datetime) -> None:

@@ -1,6 +1,7 @@
 """The activities of orchestrators: what they may not do themselves, because it touches the bus or the store."""
 
 import asyncio
+import logging
 from collections import defaultdict
 from collections.abc import Mapping
 
@@ -13,6 +14,7 @@ from orchestrations.calls import (
     Dispatched,
     Publication,
     PublishedEvents,
+    Recorded,
     Rejection,
     RunUpdate,
 )
@@ -24,11 +26,13 @@ from shared import names
 from shared.breaker import agent_circuit, refusal
 from shared.circuit import Admitted, Refused
 from shared.contracts import AgentCard, AgentTask, ErrorInfo, ReplyTo
-from shared.errors import InvalidRequest, NotFound, TerminalError
+from shared.errors import IllegalTransition, InvalidRequest, NotFound, TerminalError
 from shared.messaging.events import event_message
 from shared.messaging.tasks import task_message
 from shared.resources import Resources
 from shared.status import RunStatus
+
+log = logging.getLogger("muster.runs")
 
 
 def orchestration_activities(agents: Mapping[str, AgentCard], resources: Resources) -> df.Blueprint:
@@ -55,9 +59,9 @@ def orchestration_activities(agents: Mapping[str, AgentCard], resources: Resourc
 
     @blueprint.function_name(names.ACTIVITY_RECORD_RUN)
     @blueprint.activity_trigger(input_name="update", activity=names.ACTIVITY_RECORD_RUN)
-    async def record_run(update: object) -> None:
-        moved = RunUpdate.model_validate(update)
-        await resources.store.advance_run(moved.task_id, moved.status, now=resources.clock.now(), result=moved.result)
+    async def record_run(update: object) -> object:
+        recorded = await record(RunUpdate.model_validate(update), resources)
+        return recorded.model_dump(mode="json")
 
     return blueprint
 
@@ -73,6 +77,8 @@ async def begin_recorded(begin: BeginRun, agents: Mapping[str, AgentCard], resou
     except NotFound:
         await resources.store.create_run(run_document(begin.task_id, request, now=now))
         await resources.store.advance_run(begin.task_id, RunStatus.RUNNING, now=now)
+    except IllegalTransition as error:
+        return Begun(refused=ErrorInfo(type="RunOver", message=f"the run was over before it began: {error}"))
     known = roster(agents, resources.settings)
     try:
         check_request(request, known)
@@ -80,6 +86,22 @@ async def begin_recorded(begin: BeginRun, agents: Mapping[str, AgentCard], resou
     except InvalidRequest as error:
         return Begun(refused=ErrorInfo(type=type(error).__name__, message=str(error)))
     return Begun(agents={name: known[name] for name in request.may_ask(known)}, reused=taken)
+
+
+async def record(update: RunUpdate, resources: Resources) -> Recorded:
+    """Record how a run stands.
+
+    Durable Functions would try again whatever was raised, so what no other try can mend is returned. A run that has
+    ended otherwise, because it was cancelled meanwhile, keeps that end. Raises `StoreUnavailable`.
+    """
+    now = resources.clock.now()
+    try:
+        await resources.store.advance_run(update.task_id, update.status, now=now, result=update.result)
+    except IllegalTransition as error:
+        log.warning("run %s is not recorded as %s: %s", update.task_id, update.status, error)
+    except TerminalError as error:
+        return Recorded(refused=ErrorInfo(type=type(error).__name__, message=str(error)))
+    return Recorded()
 
 
 async def send_tasks(dispatch: Dispatch, resources: Resources) -> Dispatched:

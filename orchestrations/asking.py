@@ -19,11 +19,23 @@ from orchestrations.nodes import PatternRequest
 from orchestrations.run import Answer, NodeCall, Run
 from shared import names
 from shared.budget import NO_LIMIT, Allowance
-from shared.contracts import ARTIFACT_KEY, AgentCard, AgentInput, AgentResult, AgentTask, Budget, ErrorInfo, Usage
+from shared.contracts import (
+    ARTIFACT_KEY,
+    MAX_POSTPONED,
+    AgentCard,
+    AgentInput,
+    AgentResult,
+    AgentTask,
+    Budget,
+    ErrorInfo,
+    Usage,
+)
 from shared.retry import DEFAULT_RETRIES
 from shared.status import StepStatus
 
 type Branch = Generator[Task[Any], Any, Ended]
+
+_LEAST_WAIT = timedelta(seconds=1)
 
 # A nested pattern ends a little before its asker stops waiting, so that its account arrives.
 _NESTED_MARGIN = timedelta(seconds=2)
@@ -53,20 +65,20 @@ def over_bus[R: PatternRequest](run: Run[R], call: NodeCall) -> Branch:
 
 
 def as_activity[R: PatternRequest](run: Run[R], call: NodeCall, card: AgentCard, until: datetime) -> Branch:
-    """Run an agent as an activity, again after a while when that may help.
+    """Run an agent as an activity, again as often as it says when to ask again: it counts its own attempts.
 
-    The waits between attempts are durable timers, so that no instance is held while nothing happens.
+    The waits are durable timers, so that no instance is held while nothing happens. Only an activity that breaks is
+    counted here.
     """
     step_id = run.step_id(call.name)
-    used: Usage | None = Usage()
-    result = failed(StepStatus.FAILED, "NotRun", "the agent was not run")
-    for attempt in range(1, DEFAULT_RETRIES.attempts + 1):
+    broken = postponed = 0
+    while True:
         task = AgentTask(
             task_id=run.task_id,
             step_id=step_id,
             agent=card.name,
             input=call.input(),
-            attempt=attempt,
+            postponed=postponed,
             deadline=until,
             budget=step_budget(run, card),
             tenant=run.whose.tenant,
@@ -74,13 +86,27 @@ def as_activity[R: PatternRequest](run: Run[R], call: NodeCall, card: AgentCard,
         )
         try:
             reply = yield run.ctx.call_activity(names.agent_activity(card.name), input=task.model_dump(mode="json"))
-            result, used = parsed(reply), parsed(reply).usage
         except TaskFailedError as error:
-            result, used = failed(StepStatus.FAILED, "ActivityFailed", str(error), retryable=True), None
-        if result.error is None or not result.error.retryable or attempt == DEFAULT_RETRIES.attempts:
-            break
-        yield run.ctx.create_timer(DEFAULT_RETRIES.delays[attempt - 1])
-    return Ended(answered(call, step_id, result), used)
+            if broken == len(DEFAULT_RETRIES.delays):
+                result = failed(StepStatus.FAILED, "ActivityFailed", str(error), retryable=True)
+                return Ended(answered(call, step_id, result), None)
+            wait, broken = DEFAULT_RETRIES.delays[broken], broken + 1
+        else:
+            result = parsed(reply)
+            if result.retry_after_seconds is None:
+                return Ended(answered(call, step_id, result), result.usage)
+            wait = max(timedelta(seconds=result.retry_after_seconds), _LEAST_WAIT)
+            postponed = min(postponed + 1, MAX_POSTPONED)
+        yield from _rest(run, wait)
+
+
+def _rest[R: PatternRequest](run: Run[R], wait: timedelta) -> Generator[Task[Any], Any]:
+    timer = run.ctx.create_timer(wait)
+    try:
+        yield timer
+    except GeneratorExit:
+        timer.cancel()
+        raise
 
 
 def as_nested[R: PatternRequest](

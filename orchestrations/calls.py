@@ -94,6 +94,12 @@ class RunUpdate(Contract):
     result: RunResult | None = None
 
 
+class Recorded(Contract):
+    """What came of recording a run: the store has it, or refused it for good."""
+
+    refused: ErrorInfo | None = None
+
+
 class NestedRun(ForWhom):
     """What the orchestrator of a nested pattern is started with.
 

@@ -12,7 +12,7 @@ from enum import Enum
 from durabletask.task import OrchestrationContext
 
 from orchestrations.branches import Step
-from orchestrations.calls import RunUpdate
+from orchestrations.calls import Recorded, RunUpdate
 from orchestrations.fan_out import ACTIVITY_RETRY, FanOut
 from orchestrations.nodes import PatternRequest
 from orchestrations.run import Answer, NodeCall, Run
@@ -22,6 +22,10 @@ from shared.status import RunStatus
 
 NOT_NEEDED = ("NotNeeded", "called off: there was enough without it")
 HOPELESS = ("NotNeeded", "not asked: what is required could not be had any more")
+
+
+class NotRecorded(Exception):
+    """The state store refused a run's end for good, and the orchestration fails with the reason."""
 
 
 class Verdict(Enum):
@@ -107,8 +111,11 @@ def call_nodes[R: PatternRequest](
 
 
 def record_run(ctx: OrchestrationContext, status: RunStatus, result: RunResult | None = None) -> Step[None]:
-    """Write the run's status, and its result once it is over, to the state store."""
+    """Write the run's status, and its result once it is over, to the state store. Raises `NotRecorded`."""
     update = RunUpdate(task_id=ctx.instance_id, status=status, result=result)
-    yield ctx.call_activity(
+    answer = yield ctx.call_activity(
         names.ACTIVITY_RECORD_RUN, input=update.model_dump(mode="json"), retry_policy=ACTIVITY_RETRY
     )
+    refused = Recorded.model_validate(answer or {}).refused
+    if refused is not None:
+        raise NotRecorded(f"{refused.type}: {refused.message}")

@@ -33,6 +33,8 @@ TaskId = Annotated[
         description="The run's id, and its orchestration's instance id: printable ASCII without spaces.",
     ),
 ]
+MAX_POSTPONED = 24 * 60
+"""How often a task is put off, a minute each time in the end, before it is given up."""
 MAX_STEP_ID = 64
 """The most characters of a step's id."""
 StepId = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
@@ -152,7 +154,7 @@ class AgentTask(ForWhom):
     budget: Budget = Budget()
     traceparent: str | None = Field(default=None, max_length=100)
     repeat: bool = False
-    postponed: int = Field(default=0, ge=0, le=10_000)
+    postponed: int = Field(default=0, ge=0, le=MAX_POSTPONED)
 
     @model_validator(mode="after")
     def _ids_make_a_legal_message_id(self) -> Self:
@@ -205,7 +207,10 @@ class EventDraft(Contract):
 
 
 class AgentResult(Contract):
-    """What one agent call came to. `events` are what the agent wants published; only event-driven runs do so."""
+    """What one agent call came to. `events` are what the agent wants published; only event-driven runs do so.
+
+    One with `retry_after_seconds` is not the end: who called the agent directly asks again after that time.
+    """
 
     status: Literal[
         StepStatus.SUCCEEDED,
@@ -220,6 +225,7 @@ class AgentResult(Contract):
     events: Annotated[tuple[EventDraft, ...], Field(max_length=MAX_EVENTS)] = ()
     usage: Usage = Usage()
     attempt: int = 1
+    retry_after_seconds: float | None = Field(default=None, ge=0)
     started_at: datetime | None = None
     completed_at: datetime | None = None
 

@@ -10,6 +10,8 @@ from datetime import timedelta
 from shared.errors import RetryableError
 
 MAX_RETRIES = 3
+FIRST_OUTAGE_WAIT = timedelta(seconds=5)
+LONGEST_OUTAGE_WAIT = timedelta(seconds=60)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +37,20 @@ class RetryPolicy:
 
 
 DEFAULT_RETRIES = RetryPolicy()
+
+
+def outage_delay(
+    postponed: int, error: RetryableError, chance: float = 0.0, policy: RetryPolicy = DEFAULT_RETRIES
+) -> timedelta:
+    """How long to put a task off that was put off `postponed` times already, because something did not answer.
+
+    5 s at first, twice as long each time, a minute in the end; longer where the other side asks for it, up to
+    `policy.longest`. An outage is nobody's attempt: this has no end of its own.
+    """
+    delay = min(FIRST_OUTAGE_WAIT * (1 << min(postponed, 10)), LONGEST_OUTAGE_WAIT)
+    if error.retry_after is not None:
+        delay = max(delay, min(error.retry_after, policy.longest))
+    return delay * (1 + policy.jitter * chance)
 
 
 def next_delay(policy: RetryPolicy, attempt: int, error: BaseException, chance: float = 0.0) -> timedelta | None:

@@ -8,61 +8,25 @@ from typing import Any
 import pytest
 
 from agents.context import AgentContext
-from agents.delivery import QueueConsumer, parse_task
-from agents.spec import AgentSpec
-from shared.contracts import AgentInput, AgentResult, AgentTask, Outcome, ReplyTo
+from agents.delivery import parse_task
+from shared.contracts import AgentInput, AgentTask, Outcome
 from shared.errors import (
     AgentFailed,
-    BusUnavailable,
     InvalidMessage,
     ModelRateLimited,
     ModelRefused,
     ModelUnavailable,
     StoreUnavailable,
-    TaskHubUnavailable,
 )
-from shared.messaging.bus import OutgoingMessage
 from shared.messaging.memory import MAX_MESSAGE_BYTES
 from shared.names import MAX_MESSAGE_ID
-from shared.resources import Resources
 from shared.state.decisions import ClaimRequest
 from shared.status import RunStatus, StepStatus
-from tests.support.app_world import USAGE, BrokenBus, FlakyStore, World, a_runner, an_agent
+from tests.support.app_world import USAGE, FlakyStore, World, an_agent
+from tests.support.deliveries import Deliveries
 from tests.support.documents import NOW, a_run, a_run_result, a_task, after
 
 QUEUE = "tester-tasks"
-
-
-class Deliveries:
-    """A queue's deliveries, handled one by one; `replies` is what was said to orchestrations, in order."""
-
-    def __init__(self, world: World, spec: AgentSpec | None = None, resources: Resources | None = None) -> None:
-        used = resources or world.resources
-        self.world = world
-        self.replies: list[tuple[ReplyTo, AgentResult]] = []
-        self.reply_failures: list[Exception] = []
-        self._consumer = QueueConsumer(a_runner(spec or an_agent(), used), used)
-        self._count = 0
-
-    async def deliver(self, body: bytes | AgentTask, *, enqueued_at: datetime | None = NOW) -> None:
-        """One delivery; returning completes the message."""
-        self._count += 1
-        await self._consumer.consume(
-            "tester",
-            body.model_dump_json().encode() if isinstance(body, AgentTask) else body,
-            owner=f"invocation-{self._count}",
-            enqueued_at=enqueued_at,
-            reply=self._reply,
-        )
-
-    async def _reply(self, to: ReplyTo, result: AgentResult) -> None:
-        if self.reply_failures:
-            raise self.reply_failures.pop(0)
-        self.replies.append((to, result))
-
-    def copies(self) -> list[OutgoingMessage]:
-        """The messages scheduled since this was last asked."""
-        return self.world.bus.taken(QUEUE)
 
 
 @pytest.fixture
@@ -293,74 +257,6 @@ async def test_a_message_as_large_as_a_queue_takes_is_tried_again_too(deliveries
     record = await deliveries.world.record("alone")
     assert (record.run.status, record.run.result and record.run.result.result) == ("completed", "An answer.")
     assert deliveries.world.model.requests[0] == deliveries.world.model.requests[1]
-
-
-# -- when something else does not answer ------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("method", ["claim_step", "record_step", "release_step"])
-async def test_a_store_that_does_not_answer_postpones_the_message_instead_of_using_it_up(
-    world: World, method: str
-) -> None:
-    """A message that is given back returns at once: three deliveries are gone before a store has drawn breath."""
-    await world.store.create_run(a_run(steps=("tester",)))
-    world.replies[:] = [ModelUnavailable("no answer")] if method == "release_step" else ["An answer."]
-    store = FlakyStore(world.store, {method: [StoreUnavailable("down")] * 3})
-    deliveries = Deliveries(world, resources=world.but(store=store))
-    await deliveries.deliver(task())
-    [copy] = deliveries.copies()
-    assert (copy.enqueue_at, copy.message_id) == (after(5), "run-1:tester:2")
-    assert deliveries.replies == []
-
-
-async def test_a_message_that_was_postponed_is_run_once_the_store_answers(world: World) -> None:
-    await world.store.create_run(a_run(steps=("tester",)))
-    store = FlakyStore(world.store, {"claim_step": [StoreUnavailable("down")] * 2})
-    deliveries = Deliveries(world, resources=world.but(store=store))
-    message = task()
-    for _ in range(2):
-        await deliveries.deliver(message)
-        [copy] = deliveries.copies()
-        message = AgentTask.model_validate_json(copy.body)
-    await deliveries.deliver(message)
-    assert [result.output for _, result in deliveries.replies] == ["An answer."]
-
-
-async def test_a_store_that_stays_away_leaves_the_message_to_the_dead_letter_queue_in_the_end(world: World) -> None:
-    store = FlakyStore(world.store, {"claim_step": [StoreUnavailable("down")] * 9})
-    deliveries = Deliveries(world, resources=world.but(store=store))
-    message, waits = task(), []
-    while True:
-        sent = world.clock.now()
-        try:
-            await deliveries.deliver(message)
-        except StoreUnavailable:
-            break
-        [copy] = deliveries.copies()
-        assert copy.enqueue_at is not None
-        waits.append((copy.enqueue_at - sent).total_seconds())
-        message = AgentTask.model_validate_json(copy.body)
-    assert waits == [5, 10, 15]
-
-
-async def test_a_task_hub_that_does_not_answer_postpones_the_answer_and_not_the_work(deliveries: Deliveries) -> None:
-    deliveries.reply_failures[:] = [TaskHubUnavailable("silent")]
-    await deliveries.deliver(task())
-    [copy] = deliveries.copies()
-    assert copy.enqueue_at == after(5)
-    await deliveries.deliver(AgentTask.model_validate_json(copy.body))
-    assert [result.output for _, result in deliveries.replies] == ["An answer."]
-    assert len(deliveries.world.model.requests) == 1
-
-
-async def test_a_bus_that_takes_no_copy_gives_the_message_back(world: World) -> None:
-    await world.store.create_run(a_run(steps=("tester",)))
-    world.replies[:] = [ModelUnavailable("no answer"), "An answer."]
-    deliveries = Deliveries(world, resources=world.but(bus=BrokenBus(BusUnavailable("down"))))
-    with pytest.raises(BusUnavailable):
-        await deliveries.deliver(task())
-    await deliveries.deliver(task())
-    assert [result.output for _, result in deliveries.replies] == ["An answer."]
 
 
 # -- tasks whose sender wants no answer -------------------------------------------------------------------------

@@ -15,10 +15,11 @@ from agents.queues import queue_functions, reply_through
 from agents.runner import AgentRunner
 from shared import names
 from shared.contracts import AgentResult, ReplyTo
-from shared.errors import ModelUnavailable, TaskHubUnavailable
+from shared.errors import ModelRateLimited, ModelUnavailable, StoreUnavailable, TaskHubUnavailable
+from shared.retry import RetryPolicy
 from shared.state.decisions import ClaimRequest
 from shared.status import RunStatus, StepStatus
-from tests.support.app_world import World, a_runner, an_agent
+from tests.support.app_world import FlakyStore, World, a_runner, an_agent
 from tests.support.documents import NOW, a_result, a_run, a_run_result, a_task, after
 
 
@@ -41,6 +42,33 @@ async def test_an_activity_answers_with_the_result(world: World) -> None:
     assert (result.status, result.output) == (StepStatus.SUCCEEDED, "An answer.")
 
 
+async def test_an_activity_that_may_be_tried_again_says_when(world: World) -> None:
+    world.replies[:] = [ModelRateLimited("slow down", retry_after=timedelta(seconds=40))]
+    result = await called(world)
+    assert result.retry_after_seconds == 40
+
+
+async def test_an_activity_whose_agent_has_no_attempt_left_does_not_ask_for_another(world: World) -> None:
+    world.replies[:] = [ModelUnavailable("no answer")]
+    agent = a_runner(an_agent(retry=RetryPolicy(delays=(timedelta(seconds=3),))), world.resources)
+    results = [
+        await run_activity(a_task("tester"), agent, world.resources.circuits, owner=owner, now=NOW)
+        for owner in ("first", "second")
+    ]
+    assert [result.retry_after_seconds for result in results] == [3, None]
+
+
+async def test_an_activity_whose_store_is_away_asks_again_later_and_uses_no_attempt(world: World) -> None:
+    store = FlakyStore(world.store, {"claim_step": [StoreUnavailable("down")] * 2})
+    agent = a_runner(an_agent(), world.but(store=store))
+    for postponed, wait in ((0, 5), (1, 10)):
+        given = a_task("tester", postponed=postponed)
+        result = await run_activity(given, agent, world.resources.circuits, owner="call", now=NOW)
+        assert (result.retry_after_seconds, result.error and result.error.type) == (wait, "StoreUnavailable")
+    result = await run_activity(a_task("tester"), agent, world.resources.circuits, owner="call", now=NOW)
+    assert (result.status, result.attempt) == (StepStatus.SUCCEEDED, 1)
+
+
 async def test_an_activity_that_may_be_tried_again_says_so_in_its_error(world: World) -> None:
     world.replies[:] = [ModelUnavailable("no answer")]
     result = await called(world)
@@ -54,6 +82,7 @@ async def test_an_activity_whose_step_another_holds_may_be_tried_again(world: Wo
     result = await called(world)
     assert result.error is not None
     assert (result.status, result.error.type, result.error.retryable) == (StepStatus.FAILED, "Held", True)
+    assert result.retry_after_seconds == 60
 
 
 async def test_an_activity_that_nobody_wants_is_skipped(world: World) -> None:

@@ -5,14 +5,15 @@ from typing import Any
 
 import pytest
 
-from orchestrations.activities import orchestration_activities, send_tasks
-from orchestrations.calls import Dispatch
+from orchestrations.activities import orchestration_activities, record, send_tasks
+from orchestrations.calls import Dispatch, Recorded, RunUpdate
 from shared.contracts import AgentInput, AgentTask, ArtifactRef
 from shared.errors import BusUnavailable, ConfigurationError, StoreUnavailable
 from shared.messaging.bus import OutgoingMessage
 from shared.messaging.tasks import MAX_INLINE_BYTES
+from shared.status import RunStatus
 from tests.support import documents
-from tests.support.app_world import BrokenBus, World
+from tests.support.app_world import BrokenBus, FlakyStore, World
 from tests.support.documents import after
 
 
@@ -163,3 +164,27 @@ async def test_a_probe_that_could_not_be_sent_lets_another_go_after_a_pause(worl
         await send_tasks(dispatch(a_task("research")), world.but(bus=BrokenBus(BusUnavailable("down"))))
     world.clock.advance(timedelta(seconds=60))
     assert (await send_tasks(dispatch(a_task("research")), world.resources)).rejected == ()
+
+
+# -- recording --------------------------------------------------------------------------------------------------
+
+
+async def test_an_end_that_no_other_try_can_record_is_returned_and_not_raised(world: World) -> None:
+    done = RunUpdate(task_id="nothing", status=RunStatus.COMPLETED, result=documents.a_run_result())
+    recorded = await record(done, world.resources)
+    assert recorded.refused is not None
+    assert recorded.refused.type == "NotFound"
+
+
+async def test_a_run_that_was_cancelled_meanwhile_stays_so(world: World) -> None:
+    await world.store.create_run(documents.a_run())
+    await world.store.advance_run("run-1", RunStatus.CANCELLED, now=after(1))
+    done = RunUpdate(task_id="run-1", status=RunStatus.COMPLETED, result=documents.a_run_result())
+    assert await record(done, world.resources) == Recorded()
+    assert (await world.record()).run.status is RunStatus.CANCELLED
+
+
+async def test_a_store_that_does_not_answer_is_raised_so_that_the_activity_is_tried_again(world: World) -> None:
+    store = FlakyStore(world.store, {"advance_run": [StoreUnavailable("down")]})
+    with pytest.raises(StoreUnavailable):
+        await record(RunUpdate(task_id="run-1", status=RunStatus.COMPLETED), world.but(store=store))

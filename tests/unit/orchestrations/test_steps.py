@@ -7,11 +7,11 @@ import pytest
 from durabletask.task import OrchestrationContext
 
 from orchestrations.branches import Step
-from orchestrations.calls import Dispatch, Dispatched, QueuedStep, Rejection, RunUpdate
+from orchestrations.calls import Dispatch, Dispatched, QueuedStep, Recorded, Rejection, RunUpdate
 from orchestrations.fan_out import ACTIVITY_RETRY
 from orchestrations.requests import SequentialRequest
 from orchestrations.run import Answer, NodeCall, Run
-from orchestrations.steps import call_node, record_run
+from orchestrations.steps import NotRecorded, call_node, record_run
 from shared.contracts import AgentCard, AgentInput, AgentResult, AgentTask, ErrorInfo
 from shared.status import RunStatus, StepStatus
 from tests.support.documents import a_card, a_failure, a_result, a_run_result, after
@@ -139,8 +139,9 @@ def direct() -> FakeOrchestration[Answer]:
     return calling(a_card(transport="activity", queue=None))
 
 
-def retryable() -> dict[str, Any]:
-    return a_failure(kind="ModelUnavailable", retryable=True).model_dump(mode="json")
+def retryable(after_seconds: float | None = None) -> dict[str, Any]:
+    failure = a_failure(kind="ModelUnavailable", retryable=True)
+    return failure.model_copy(update={"retry_after_seconds": after_seconds}).model_dump(mode="json")
 
 
 def test_an_agent_called_as_an_activity_answers_with_its_result() -> None:
@@ -158,23 +159,23 @@ def test_a_failure_for_good_is_the_result_at_once() -> None:
     assert result_of(orchestration) == a_failure()
 
 
-def test_retryable_failures_are_tried_again_after_five_ten_and_fifteen_seconds() -> None:
+def test_an_agent_that_says_when_to_ask_again_is_asked_then_as_often_as_it_says_so() -> None:
     orchestration = direct()
-    attempts = []
-    for wait in (5, 10, 15):
-        attempts.append(AgentTask.model_validate(orchestration.complete(DIRECT, retryable())).attempt)
+    postponed = []
+    for wait in (5, 10, 15, 120, 2):
+        postponed.append(AgentTask.model_validate(orchestration.complete(DIRECT, retryable(wait))).postponed)
         assert orchestration.pending() == []
         orchestration.pass_time(timedelta(seconds=wait - 0.1))
         assert orchestration.pending() == []
         orchestration.pass_time(timedelta(seconds=0.1))
-    attempts.append(AgentTask.model_validate(orchestration.complete(DIRECT, retryable())).attempt)
-    assert attempts == [1, 2, 3, 4]
+    orchestration.complete(DIRECT, retryable())
+    assert postponed == [0, 1, 2, 3, 4]
     assert result_of(orchestration) == AgentResult.model_validate(retryable())
 
 
 def test_an_attempt_that_succeeds_ends_the_attempts() -> None:
     orchestration = direct()
-    orchestration.complete(DIRECT, retryable())
+    orchestration.complete(DIRECT, retryable(5))
     orchestration.pass_time(timedelta(seconds=5))
     orchestration.complete(DIRECT, a_result().model_dump(mode="json"))
     assert result_of(orchestration) == a_result()
@@ -205,6 +206,14 @@ def test_an_activity_whose_answer_is_none_is_a_failure_that_is_not_repeated() ->
     assert error_type(result_of(orchestration)) == "InvalidAnswer"
 
 
+def test_a_wait_that_outlasts_the_step_ends_with_it_and_leaves_no_timer() -> None:
+    orchestration = direct()
+    orchestration.complete(DIRECT, retryable(3600))
+    orchestration.pass_time(timedelta(seconds=600))
+    assert error_type(result_of(orchestration)) == "StepTimedOut"
+    assert orchestration.open_timers() == []
+
+
 # -- recording --------------------------------------------------------------------------------------------------
 
 
@@ -215,6 +224,14 @@ def test_a_runs_progress_is_recorded_by_an_activity_that_is_tried_again() -> Non
     update = RunUpdate.model_validate(orchestration.complete("record_run"))
     assert update == RunUpdate(task_id="run-1", status=RunStatus.COMPLETED, result=a_run_result())
     assert orchestration.over
+
+
+def test_an_end_that_the_store_refuses_for_good_fails_the_orchestration_and_is_not_tried_again() -> None:
+    orchestration = FakeOrchestration(lambda ctx: record_run(ctx, RunStatus.COMPLETED, a_run_result()))
+    refused = Recorded(refused=ErrorInfo(type="StateCorrupted", message="no run"))
+    orchestration.complete("record_run", refused.model_dump(mode="json"))
+    assert isinstance(orchestration.error, NotRecorded)
+    assert orchestration.pending() == []
 
 
 def test_the_retries_of_an_activity_outlast_a_short_outage_and_end() -> None:
