@@ -115,8 +115,10 @@ def _show_article(task: dict[str, Any]) -> None:
 
 def show_timeline(task: dict[str, Any]) -> None:
     """One row for each step: how long it waited and ran, and what it used."""
-    table = Table(title="Timeline", title_justify="left", title_style="bold", box=box.SIMPLE_HEAD)
-    for heading in ("step", "status", "queue wait", "run time", "tokens in", "out", "cost"):
+    table = Table(
+        title="Timeline, with tokens in and out", title_justify="left", title_style="bold", box=box.SIMPLE_HEAD
+    )
+    for heading in ("step", "status", "queued", "ran", "in", "out", "cost"):
         table.add_column(heading, justify="left" if heading in ("step", "status") else "right", no_wrap=True)
     for step in task["steps"]:
         usage = step["usage"]
