@@ -9,6 +9,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from google.protobuf.wrappers_pb2 import StringValue
 
 from devhost.broker.instants import NEVER
+from devhost.taskhub.engine.failures import shortened
 from devhost.taskhub.engine.instance import Parent
 
 _PER_SECOND = 1_000_000
@@ -143,7 +144,7 @@ def child_completed(at: int, task_id: int, result: str | None) -> pb.HistoryEven
 
 def child_failed(at: int, task_id: int, failure: pb.TaskFailureDetails) -> pb.HistoryEvent:
     """A sub-orchestration has ended otherwise."""
-    event = pb.SubOrchestrationInstanceFailedEvent(taskScheduledId=task_id, failureDetails=failure)
+    event = pb.SubOrchestrationInstanceFailedEvent(taskScheduledId=task_id, failureDetails=shortened(failure))
     return pb.HistoryEvent(eventId=-1, timestamp=timestamp(at), subOrchestrationInstanceFailed=event)
 
 

@@ -4,6 +4,8 @@ The worker's protocol has a turn of its own for this, in which the worker rewrit
 (`rewinding.rewound` gives the same history), so that rewinding is one change, whole on disk or not at all.
 """
 
+from collections import deque
+
 from durabletask.internal import orchestrator_service_pb2 as pb
 
 from devhost.taskhub.engine import events
@@ -14,12 +16,29 @@ from devhost.taskhub.engine.outstanding import outstanding
 from devhost.taskhub.operations.rewinding import execution_rewound, rewound
 
 
-def rewind(engine: Engine, instance: Instance, reason: str | None, parent: Parent | None = None) -> None:
+def rewind(engine: Engine, instance: Instance, reason: str | None) -> None:
     """Begin another execution of a failed instance, from its history without the failures.
 
-    Activities and timers that were under way when it failed begin again; results that came since are kept. `parent` is
-    the execution that waits for it, when that is rewound too.
+    Activities and timers that were under way when it failed begin again; results that came since are kept. The failed
+    sub-orchestrations that it waits for are rewound too, however deep they are nested.
     """
+    _begin_execution(engine, instance, reason, None)
+    rewinding = [instance]
+    waiting = deque(_go_on_with_children(engine, instance))
+    while waiting:
+        parent, child_id = waiting.popleft()
+        # Looked up only now: one that has not changed yet may leave the memory meanwhile.
+        child = engine.context.instances.find(child_id)
+        if child is not None:
+            _begin_execution(engine, child, reason, parent)
+            rewinding.append(child)
+            waiting += _go_on_with_children(engine, child)
+    for each in reversed(rewinding):
+        engine.context.instances.on_event(each)
+
+
+def _begin_execution(engine: Engine, instance: Instance, reason: str | None, parent: Parent | None) -> None:
+    """`parent` is the execution that waits for it, when that is rewound too."""
     context = engine.context
     if parent is not None:
         instance.parent = parent
@@ -33,26 +52,33 @@ def rewind(engine: Engine, instance: Instance, reason: str | None, parent: Paren
     context.journal.set_output(instance, None)
     context.instances.touch(instance)
     engine.actions.resume_outstanding(instance, outstanding(history))
-    created = {event.eventId: event for event in history if event.HasField("subOrchestrationInstanceCreated")}
+
+
+def _go_on_with_children(engine: Engine, instance: Instance) -> list[tuple[Parent, str]]:
+    """Have the rewound instance get its results; returns the ids of the sub-orchestrations to be rewound for that."""
+    created = {event.eventId: event for event in instance.history if event.HasField("subOrchestrationInstanceCreated")}
+    failed: list[tuple[Parent, str]] = []
     for task_id in list(instance.children):
-        _go_on(engine, instance, created[task_id], reason)
-    context.instances.on_event(instance)
+        parent = Parent(instance.id, instance.execution_id, task_id)
+        asked = created[task_id].subOrchestrationInstanceCreated
+        if not _goes_on(engine, asked, parent):
+            failed.append((parent, asked.instanceId))
+    return failed
 
 
-def _go_on(engine: Engine, instance: Instance, created: pb.HistoryEvent, reason: str | None) -> None:
-    """Have the rewound instance get a result from the sub-orchestration that `created` began."""
-    asked = created.subOrchestrationInstanceCreated
-    parent = Parent(instance.id, instance.execution_id, created.eventId)
+def _goes_on(engine: Engine, asked: pb.SubOrchestrationInstanceCreatedEvent, parent: Parent) -> bool:
+    """Have `parent` get a result of the sub-orchestration that was asked for; False when that must be rewound first."""
     child = engine.context.instances.find(asked.instanceId)
-    if child is None or child.parent is None or child.parent.instance_id != instance.id:
+    if child is None or child.parent is None or child.parent.instance_id != parent.instance_id:
         _begin_again(engine, asked, parent)
     elif child.status == pb.ORCHESTRATION_STATUS_FAILED:
-        rewind(engine, child, reason, parent)
+        return False
     elif child.finished:
         _report(engine, child, parent)
     else:
         child.parent = parent
         engine.context.instances.touch(child)
+    return True
 
 
 def _begin_again(engine: Engine, asked: pb.SubOrchestrationInstanceCreatedEvent, parent: Parent) -> None:

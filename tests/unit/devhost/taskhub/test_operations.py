@@ -78,6 +78,16 @@ def make_app(broken: Broken) -> df.DFApp:
     return app
 
 
+def add_nested(app: df.DFApp) -> df.DFApp:
+    @app.orchestration_trigger(context_name="ctx")
+    def nested(ctx: task.OrchestrationContext, depth: int) -> Steps:
+        if depth == 0:
+            return (yield ctx.call_activity("mendable", input="the innermost"))
+        return (yield ctx.call_sub_orchestrator("nested", input=depth - 1, instance_id=f"nested {depth - 1}"))
+
+    return app
+
+
 def mended() -> Broken:
     broken = Broken()
     broken.is_mended = True
@@ -253,6 +263,21 @@ async def test_rewinding_reaches_failed_sub_orchestrations_and_starts_purged_one
         await hub.client.rewind_orchestration("one")
         assert (await hub.finished("one")).serialized_output == '["A", "B"]'
         assert [(await hub.finished(f"child {each}")).serialized_output for each in "ab"] == ['"A"', '"B"']
+
+
+async def test_a_failure_comes_up_through_150_sub_orchestrations_and_a_rewind_goes_down(tmp_path: Path) -> None:
+    broken = Broken()
+    async with durable_hub(add_nested(make_app(broken)), tmp_path) as hub:
+        assert await run(hub, "nested", 150, instance_id="one") is OrchestrationStatus.FAILED
+        failure = (await hub.finished("one")).failure_details
+        levels = [failure]
+        while levels[-1] is not None and levels[-1].inner_failure is not None:
+            levels.append(levels[-1].inner_failure)
+        assert levels[-1] is not None
+        assert (levels[-1].message, len(levels) < 30) == ("the innermost is broken", True)
+        broken.is_mended = True
+        await hub.client.rewind_orchestration("one")
+        assert (await hub.finished("one")).serialized_output == '"THE INNERMOST"'
 
 
 async def test_a_timer_that_was_under_way_is_set_again(tmp_path: Path) -> None:
