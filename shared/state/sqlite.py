@@ -1,19 +1,16 @@
 """The embedded twin of the state store: one SQLite file, in write-ahead mode, safe for several processes at once.
 
-One thread owns the connection and makes one call after another, so that the disk never holds up the event loop and
-a call that is cancelled cannot leave its transaction to the next one. A write is on disk when its call returns.
 Documents are kept as they are, beside the events that they add up to: the disk is cheap here, and a read is a lookup.
 """
 
-import asyncio
 import sqlite3
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from pathlib import Path
 
 from shared.contracts import AgentResult, RunResult
-from shared.errors import ClaimLost, StateCorrupted, StoreUnavailable
+from shared.errors import ClaimLost
+from shared.sqlite_file import SqliteFile
 from shared.state import sqlite_lists
 from shared.state.charges import Charges
 from shared.state.decisions import (
@@ -42,17 +39,13 @@ from shared.state.sqlite_schema import (
 )
 from shared.status import RunStatus
 
-_DAMAGED = (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT)
-
 
 class SqliteState:
     """Runs in the SQLite file at `path`, opened on first use. `charges` counts its reads and writes; they are free."""
 
     def __init__(self, path: Path) -> None:
         self.charges = Charges()
-        self._path = path
-        self._connection: sqlite3.Connection | None = None
-        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="state")
+        self._file = SqliteFile(path, open_file, what="state store")
 
     async def create_run(self, run: RunDocument) -> bool:
         """Insert unless the id is taken; see `StateStore.create_run`."""
@@ -205,49 +198,15 @@ class SqliteState:
 
     async def close(self) -> None:
         """Close the file."""
-        await asyncio.get_running_loop().run_in_executor(self._thread, self._disconnect)
-
-    def _disconnect(self) -> None:
-        if self._connection is not None:
-            self._connection.close()
-            self._connection = None
+        await self._file.close()
 
     async def _writing[T](self, work: Callable[[sqlite3.Connection], T]) -> T:
         self.charges.add("write", None, 0.0)
-        return await self._in_transaction("begin immediate", work)
+        return await self._file.write(work)
 
     async def _reading[T](self, work: Callable[[sqlite3.Connection], T]) -> T:
-        """Readers wait for nobody: in write-ahead mode they see the file as it was when they began."""
         self.charges.add("read", None, 0.0)
-        return await self._in_transaction("begin", work)
-
-    async def _in_transaction[T](self, begin: str, work: Callable[[sqlite3.Connection], T]) -> T:
-        return await asyncio.get_running_loop().run_in_executor(self._thread, self._run_in_transaction, begin, work)
-
-    def _run_in_transaction[T](self, begin: str, work: Callable[[sqlite3.Connection], T]) -> T:
-        try:
-            if self._connection is None:
-                self._connection = open_file(self._path)
-            self._connection.execute(begin)
-            with self._connection:
-                return work(self._connection)
-        except sqlite3.Error as error:
-            if error.sqlite_errorcode in _DAMAGED:
-                raise StateCorrupted(f"the state store at {self._path} cannot be read: {error}") from error
-            raise StoreUnavailable(f"the state store at {self._path} did not answer: {_cause(error)}") from error
-        except OSError as error:
-            raise StoreUnavailable(f"the state store at {self._path} cannot be opened: {error}") from error
-
-
-def _cause(error: sqlite3.Error) -> str:
-    """What went wrong, and what a person can do about it where SQLite's own words do not say."""
-    match error.sqlite_errorcode & 0xFF:
-        case sqlite3.SQLITE_BUSY:
-            return f"{error}: another process holds it"
-        case sqlite3.SQLITE_FULL:
-            return f"{error}: make room, and what failed will be tried again"
-        case _:
-            return str(error)
+        return await self._file.read(work)
 
 
 def _is_taken(db: sqlite3.Connection, task_id: str) -> bool:

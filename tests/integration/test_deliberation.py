@@ -182,6 +182,28 @@ async def test_a_pass_to_somebody_who_is_not_there_is_never_made(host: MusterHos
     assert (task["status"], [line["outcome"] for line in task["account"]]) == ("failed", ["failed"])
 
 
+async def test_a_desk_knows_what_was_said_in_its_session_until_that_is_forgotten(
+    host: MusterHost, model: DecidingModel
+) -> None:
+    model.begin(router=turn("support-billing"), support_billing=turn("nobody", "It was refunded."))
+    chat = {"preset": "support", "tenant": "acme", "session": "chat-1"}
+    for asked in ("Where is my refund?", "Since when?"):
+        task = await ran(host, "handoff", {**chat, "request": asked})
+        assert task["status"] == "completed", task
+    shown = "person: Where is my refund?\nsupport-billing: It was refunded."
+    assert [shown in request["messages"][1]["content"] for request in model.requests] == [False, False, True, True]
+    _, session = await host.get("/api/memory/acme/sessions/chat-1")
+    assert [each["lines"][0]["text"] for each in session["turns"]] == ["Where is my refund?", "Since when?"]
+    assert session["turns"][1]["source"] == {
+        "run": task["id"],
+        "step": "support-billing",
+        "agent": "support-billing",
+    }
+    assert await host.delete("/api/memory/acme") == (200, {"tenant": "acme", "forgotten": 2})
+    await ran(host, "handoff", {**chat, "request": "And now?"})
+    assert "<memory" not in model.requests[-1]["messages"][1]["content"]
+
+
 # -- review loop ------------------------------------------------------------------------------------------------
 
 

@@ -5,19 +5,11 @@ import subprocess
 import sys
 from pathlib import Path
 
-import aiohttp
-
 from shared.artifacts.files import FileArtifacts
 from shared.state.sqlite import SqliteState
 from tests.support.chat_model import chat_model
 from tests.support.host_process import ROOT
-from tests.support.muster_host import MusterHost, muster_host
-
-
-async def delete(host: MusterHost, path: str) -> tuple[int, dict[str, object]]:
-    headers = {"x-functions-key": host.process.key()}
-    async with aiohttp.ClientSession() as session, session.delete(host.process.url + path, headers=headers) as answer:
-        return answer.status, await answer.json(content_type=None)
+from tests.support.muster_host import muster_host
 
 
 def import_run(file: Path, data_dir: Path) -> subprocess.CompletedProcess[str]:
@@ -47,12 +39,12 @@ async def test_a_run_is_found_followed_taken_elsewhere_and_removed(tmp_path: Pat
 
         status, export = await host.get(f"/api/task/{task_id}/export")
         assert status == 200
-        status, removed = await delete(host, f"/api/task/{task_id}")
+        status, removed = await host.delete(f"/api/task/{task_id}")
         assert (status, removed["documents"], removed["histories"]) == (200, 5, 1), removed
         assert int(str(removed["artifacts"])) >= 1
         assert (await host.get(f"/api/task/{task_id}"))[0] == 404
         assert (await host.get("/api/tasks"))[1]["tasks"] == []
-        assert (await delete(host, f"/api/task/{task_id}"))[0] == 404
+        assert (await host.delete(f"/api/task/{task_id}"))[0] == 404
 
     file = tmp_path / "run.json"
     file.write_text(json.dumps(export))

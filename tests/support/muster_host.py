@@ -59,6 +59,15 @@ class MusterHost:
         ):
             return answer.status, await answer.json(content_type=None), answer.headers.copy()
 
+    async def delete(self, path: str) -> tuple[int, Any]:
+        """Status and JSON body of a DELETE, with the function key."""
+        headers = {"x-functions-key": self.process.key()}
+        async with (
+            aiohttp.ClientSession() as session,
+            session.delete(self.process.url + path, headers=headers) as answer,
+        ):
+            return answer.status, await answer.json(content_type=None)
+
     async def finished(self, task_id: str, *, within: float = 30.0) -> dict[str, Any]:
         """The run, once it is over."""
 
