@@ -29,7 +29,7 @@ class Run[R: PatternRequest]:
     path: str = ""
     budget: Allowance = field(default=NO_LIMIT)
     reused: tuple[EarlierOutput, ...] = ()
-    whose: ForWhom = field(default=ForWhom())
+    whose: ForWhom = field(default_factory=ForWhom)
 
     @staticmethod
     def time(ctx: OrchestrationContext) -> datetime:

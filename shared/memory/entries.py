@@ -9,7 +9,7 @@ import json
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Literal, Self
 
-from pydantic import AwareDatetime, Field, JsonValue, StringConstraints, TypeAdapter, model_validator
+from pydantic import AwareDatetime, ConfigDict, Field, JsonValue, StringConstraints, TypeAdapter, model_validator
 
 from shared.contracts import AgentName, Contract, SessionId, StepId, TaskId, TenantId
 
@@ -109,7 +109,7 @@ class Turn(Entry):
 type Memory = Annotated[Fact | Turn, Field(discriminator="kind")]
 """Anything that is remembered."""
 
-MEMORY: TypeAdapter[Fact | Turn] = TypeAdapter(Memory)
+MEMORY: TypeAdapter[Fact | Turn] = TypeAdapter(Memory, config=ConfigDict(defer_build=True))
 """Reads a stored text as what it is."""
 
 

@@ -37,16 +37,15 @@ class SqliteMemory:
 
     async def put(self, entry: Fact | Turn, *, now: datetime) -> bool:
         """Insert or replace; see `MemoryStore.put`."""
-        scope, stamp, words = entry.scope.path, entry.stamp, _words(entry)
-        expires = None if entry.expires_at is None else microseconds(entry.expires_at)
-        head = (scope, entry.key, entry.scope.tenant, entry.kind, stamp, microseconds(entry.at), expires, words)
+        scope = entry.scope.path
+        row = _row(entry)
 
         def work(db: sqlite3.Connection) -> bool:
             written = db.execute(
                 "insert into memories values (?, ?, ?, ?, ?, ?, ?, ?, ?) on conflict (scope, key) do update set"
                 " kind = excluded.kind, stamp = excluded.stamp, at = excluded.at, expires_at = excluded.expires_at,"
                 " words = excluded.words, body = excluded.body where memories.stamp < excluded.stamp",
-                (*head, entry.model_dump_json()),
+                row,
             ).rowcount
             _sweep(db, now)
             _make_room(db, scope, self._limits[entry.kind], now)
@@ -57,19 +56,18 @@ class SqliteMemory:
     async def read(self, scope: Scope, *, now: datetime, words: Sequence[str] = ()) -> tuple[Fact | Turn, ...]:
         """The entries of a scope; see `MemoryStore.read`."""
 
-        def work(db: sqlite3.Connection) -> tuple[Fact | Turn, ...]:
-            rows = db.execute(
+        rows = await self._file.read(
+            lambda db: db.execute(
                 "select key, words, body from memories where scope = ? and (expires_at is null or expires_at > ?)"
                 " order by at, key",
                 (scope.path, microseconds(now)),
-            )
-            return tuple(
-                _read(scope, key, body)
-                for key, held, body in rows
-                if not words or any(f" {word} " in held for word in words)
-            )
-
-        return await self._file.read(work)
+            ).fetchall()
+        )
+        return tuple(
+            _read(scope, key, body)
+            for key, held, body in rows
+            if not words or any(f" {word} " in held for word in words)
+        )
 
     async def forget(self, scope: Scope, key: str) -> bool:
         """Remove one entry; see `MemoryStore.forget`."""
@@ -141,8 +139,19 @@ def _make_room(db: sqlite3.Connection, scope: str, limit: int, now: datetime) ->
     )
 
 
-def _words(entry: Fact | Turn) -> str:
-    return searched_words(entry.text) if isinstance(entry, Fact) else ""
+def _row(entry: Fact | Turn) -> tuple[str | int | None, ...]:
+    """An entry as its row, in the order of the table's columns."""
+    return (
+        entry.scope.path,
+        entry.key,
+        entry.scope.tenant,
+        entry.kind,
+        entry.stamp,
+        microseconds(entry.at),
+        None if entry.expires_at is None else microseconds(entry.expires_at),
+        searched_words(entry.text) if isinstance(entry, Fact) else "",
+        entry.model_dump_json(),
+    )
 
 
 def _read(scope: Scope, key: str, body: str) -> Fact | Turn:

@@ -170,6 +170,13 @@ async def test_a_full_scope_forgets_its_oldest_entry_and_no_other_scope_does(mem
     assert await texts(store, AGENT) == ["elsewhere"]
 
 
+async def test_many_writers_of_a_full_scope_leave_exactly_the_newest(memories: Memories) -> None:
+    stores = [memories.open(limits={"fact": 5, "turn": 5}) for _ in range(4)]
+    order = [(7 * n) % 30 for n in range(30)]
+    await asyncio.gather(*(stores[n % 4].put(a_fact(f"at {at}", at=at), now=after(99)) for n, at in enumerate(order)))
+    assert await texts(memories.open(), at=99) == [f"at {at}" for at in range(25, 30)]
+
+
 async def test_what_is_over_gives_way_in_a_full_scope_first(memories: Memories) -> None:
     store = memories.open(limits={"fact": 2, "turn": 2})
     await store.put(a_fact("oldest", at=0), now=NOW)
