@@ -1,7 +1,11 @@
-"""Sending messages to queues and topics. Receiving is the Functions host's work: a trigger starts the function."""
+"""Sending messages to queues and topics, and looking after dead letters.
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+Receiving is the Functions host's work: a trigger starts the function. Only dead letters, which no function takes, are
+received here. An entity with dead letters is a queue, or a subscription named `topic/subscription`.
+"""
+
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
@@ -13,7 +17,8 @@ from shared.names import MAX_MESSAGE_ID
 class OutgoingMessage:
     """A message to send. `enqueue_at` makes the queue hold it until then; None is at once.
 
-    `label` (the message's subject) and `to` are what the subscriptions of a topic choose by.
+    `label` (the message's subject) and `to` are what the subscriptions of a topic choose by. `properties` are told to
+    whoever receives it.
 
     Raises `InvalidMessage` for an id that the service would not take.
     """
@@ -26,14 +31,46 @@ class OutgoingMessage:
     label: str | None = None
     to: str | None = None
     content_type: str = "application/json"
+    properties: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if not 0 < len(self.message_id) <= MAX_MESSAGE_ID:
             raise InvalidMessage(f"a message id has 1 to {MAX_MESSAGE_ID} characters, not {len(self.message_id)}")
 
 
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """A message that an entity gave up. `sequence_number` names it there; `deliveries` is how often it was delivered.
+
+    `reason` and `description` are the broker's. `enqueued_at` is when it came to the entity, not when it died.
+    """
+
+    entity: str
+    sequence_number: int
+    body: bytes
+    message_id: str | None
+    correlation_id: str | None
+    label: str | None
+    to: str | None
+    content_type: str | None
+    traceparent: str | None
+    properties: Mapping[str, str]
+    reason: str | None
+    description: str | None
+    enqueued_at: datetime | None
+    deliveries: int
+
+    @property
+    def id(self) -> str:
+        """What a person calls it: `entity:sequence_number`."""
+        return f"{self.entity}:{self.sequence_number}"
+
+
+type HandleDead = Callable[[DeadLetter], Awaitable[bool]]
+
+
 class MessageBus(Protocol):
-    """Sends messages to queues and topics."""
+    """Sends messages to queues and topics, and keeps their dead letters."""
 
     async def send(self, queue: str, messages: Sequence[OutgoingMessage]) -> None:
         """Hand all of `messages` to `queue`; it has them durably when this returns.
@@ -49,6 +86,22 @@ class MessageBus(Protocol):
         """Hand all of `messages` to `topic`, which gives each to every subscription that chooses it.
 
         Promises and raises what `send` does.
+        """
+        ...
+
+    async def peek_dead(self, entity: str, *, after: int = 0, limit: int = 100) -> Sequence[DeadLetter]:
+        """At most `limit` dead letters with numbers above `after`, in their order; they stay as they are.
+
+        There may be more although fewer came; only none means the end. Raises `BusUnavailable` and `NotFound`.
+        """
+        ...
+
+    async def take_dead(self, entity: str, numbers: Collection[int], handle: HandleDead) -> frozenset[int]:
+        """Give each of these dead letters to `handle`, in their order, under a lock; the numbers that were not found.
+
+        One for which `handle` returns True is removed. Every other stays a dead letter, also when `handle` raises,
+        which ends this. A letter is removed after `handle` has returned: a crash in between leaves it.
+        Raises `BusUnavailable` and `NotFound`.
         """
         ...
 

@@ -8,19 +8,27 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import AsyncIterator, Collection, Sequence
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
-from datetime import timedelta
-from typing import TYPE_CHECKING, Literal
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, Literal
 
 from shared.credentials import entra_credential
 from shared.errors import BusUnavailable, ConfigurationError, MessageTooLarge, MusterError, NotFound
-from shared.messaging.bus import OutgoingMessage
+from shared.messaging.bus import DeadLetter, HandleDead, OutgoingMessage
 
 if TYPE_CHECKING:
-    from azure.servicebus import ServiceBusMessage
-    from azure.servicebus.aio import ServiceBusClient, ServiceBusSender
+    from azure.servicebus import ServiceBusMessage, ServiceBusReceivedMessage
+    from azure.servicebus.aio import ServiceBusClient, ServiceBusReceiver, ServiceBusSender
+
+_TRACE = "Diagnostic-Id"
+_OF_THE_BROKER = ("DeadLetterReason", "DeadLetterErrorDescription")
+_DEAD_BATCH = 100
+# So many are searched for the ones that are asked for: each is locked meanwhile.
+_DEAD_SEARCHED = 2000
+# How long an empty queue is waited for, in seconds, before it is taken to be empty.
+_DEAD_WAIT = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +47,7 @@ class Namespace:
 
 @dataclass(frozen=True, slots=True)
 class _Entity:
-    kind: Literal["queue", "topic"]
+    kind: Literal["queue", "topic", "subscription"]
     name: str
 
     def __str__(self) -> str:
@@ -63,6 +71,59 @@ class ServiceBus:
     async def publish(self, topic: str, messages: Sequence[OutgoingMessage]) -> None:
         """Send in as few batches as the link's limit allows; see `MessageBus.publish`."""
         await self._send_to(_Entity("topic", topic), messages)
+
+    async def peek_dead(self, entity: str, *, after: int = 0, limit: int = 100) -> Sequence[DeadLetter]:
+        """Browse a dead-letter queue; see `MessageBus.peek_dead`."""
+        async with self._dead_letters(entity) as receiver:
+            found = await receiver.peek_messages(limit, sequence_number=after + 1)
+            return [_dead_letter(entity, each) for each in found]
+
+    async def take_dead(self, entity: str, numbers: Collection[int], handle: HandleDead) -> frozenset[int]:
+        """Receive up to the last number, and give back what was not asked for; see `MessageBus.take_dead`.
+
+        Service Bus locks messages only in the order in which they lie, so that those before one are locked with it.
+        """
+        wanted = set(numbers)
+        async with self._dead_letters(entity) as receiver:
+            kept: list[ServiceBusReceivedMessage] = []
+            try:
+                while (
+                    wanted
+                    and len(kept) < _DEAD_SEARCHED
+                    and (batch := await receiver.receive_messages(_DEAD_BATCH, max_wait_time=_DEAD_WAIT))
+                ):
+                    kept += batch
+                    for message in [each for each in batch if each.sequence_number in wanted]:
+                        wanted.discard(message.sequence_number or 0)
+                        if await handle(_dead_letter(entity, message)):
+                            await receiver.complete_message(message)
+                            kept.remove(message)
+            finally:
+                for message in kept:
+                    # A lock that ran out has given its message back already.
+                    with suppress(Exception):
+                        await receiver.abandon_message(message)
+        return frozenset(wanted)
+
+    @asynccontextmanager
+    async def _dead_letters(self, entity: str) -> AsyncIterator[ServiceBusReceiver]:
+        """A receiver of an entity's dead letters, on a connection for this once: they are seldom looked at."""
+        from azure.core.exceptions import AzureError
+        from azure.servicebus import ServiceBusSubQueue
+
+        sub_queue = ServiceBusSubQueue.DEAD_LETTER
+        topic, _, subscription = entity.partition("/")
+        async with _connect(self._namespace) as client:
+            if subscription:
+                opened = client.get_subscription_receiver(topic, subscription, sub_queue=sub_queue)
+            else:
+                opened = client.get_queue_receiver(entity, sub_queue=sub_queue)
+            try:
+                async with opened as receiver:
+                    yield receiver
+            except (AzureError, OSError, ValueError) as error:
+                kind: Literal["queue", "subscription"] = "subscription" if subscription else "queue"
+                raise _translated(error, _Entity(kind, entity)) from error
 
     async def close(self) -> None:
         """Close every sender and the connection."""
@@ -141,6 +202,9 @@ def _connect(namespace: Namespace) -> ServiceBusClient:
 def _native(message: OutgoingMessage) -> ServiceBusMessage:
     from azure.servicebus import ServiceBusMessage
 
+    properties: dict[Any, Any] = {**message.properties}
+    if message.traceparent:
+        properties[_TRACE] = message.traceparent
     return ServiceBusMessage(
         message.body,
         message_id=message.message_id,
@@ -149,8 +213,44 @@ def _native(message: OutgoingMessage) -> ServiceBusMessage:
         subject=message.label,
         to=message.to,
         scheduled_enqueue_time_utc=message.enqueue_at,
-        application_properties={"Diagnostic-Id": message.traceparent} if message.traceparent else None,
+        application_properties=properties or None,
     )
+
+
+def _dead_letter(entity: str, message: ServiceBusReceivedMessage) -> DeadLetter:
+    """A received message in the app's words. What is no text among its properties is shown as text."""
+    properties = {_text(name): _text(value) for name, value in (message.application_properties or {}).items()}
+    enqueued_at: datetime | None = message.enqueued_time_utc
+    if enqueued_at is not None and enqueued_at.tzinfo is None:
+        enqueued_at = enqueued_at.replace(tzinfo=UTC)
+    return DeadLetter(
+        entity=entity,
+        sequence_number=message.sequence_number or 0,
+        body=_body(message),
+        message_id=None if message.message_id is None else str(message.message_id),
+        correlation_id=message.correlation_id,
+        label=message.subject,
+        to=message.to,
+        content_type=message.content_type,
+        traceparent=properties.pop(_TRACE, None),
+        properties={name: text for name, text in properties.items() if name not in _OF_THE_BROKER},
+        reason=message.dead_letter_reason,
+        description=message.dead_letter_error_description,
+        enqueued_at=enqueued_at,
+        deliveries=message.delivery_count or 0,
+    )
+
+
+def _body(message: ServiceBusReceivedMessage) -> bytes:
+    """The body's bytes; a body that is no data, as other clients may send, is shown as text, to be looked at."""
+    try:
+        return b"".join(bytes(part) for part in message.body)
+    except (TypeError, ValueError):
+        return str(message.body).encode()
+
+
+def _text(value: object) -> str:
+    return value.decode(errors="replace") if isinstance(value, bytes) else str(value)
 
 
 def _translated(error: Exception, entity: _Entity) -> MusterError:

@@ -38,10 +38,14 @@ START = datetime(2030, 1, 1, tzinfo=UTC)
 
 @dataclass(frozen=True)
 class Bus:
-    """A bus over `ENTITIES`. `taken` empties a queue or subscription; a scheduled message is there with its time."""
+    """A bus over `ENTITIES`. `taken` empties a queue or subscription; a scheduled message is there with its time.
+
+    `kill` makes a message a dead letter of an entity, for the reason "Tested".
+    """
 
     bus: MessageBus
     taken: Callable[[str], Awaitable[Sequence[OutgoingMessage]]]
+    kill: Callable[[str, OutgoingMessage], Awaitable[None]]
 
 
 @asynccontextmanager
@@ -56,7 +60,10 @@ async def in_memory() -> AsyncIterator[Bus]:
     async def taken(queue: str) -> Sequence[OutgoingMessage]:
         return memory.taken(queue)
 
-    yield Bus(memory, taken)
+    async def kill(entity: str, message: OutgoingMessage) -> None:
+        memory.kill(entity, message, "Tested")
+
+    yield Bus(memory, taken, kill)
 
 
 @asynccontextmanager
@@ -82,7 +89,16 @@ async def over_amqp(folder: Path) -> AsyncIterator[Bus]:
         return [_read(delivery.message.content, due[delivery.sequence_number]) for delivery in found]
 
     bus = ServiceBus(Namespace(connection_string=emulator(listener.port), retries=0))
-    yield Bus(bus, taken)
+
+    async def kill(entity: str, message: OutgoingMessage) -> None:
+        topic, _, subscription = entity.partition("/")
+        path = f"{topic}/Subscriptions/{subscription}" if subscription else entity
+        await (bus.publish(topic, [message]) if subscription else bus.send(entity, [message]))
+        [delivery] = await broker.receive_now(path, max_messages=1, mode=ReceiveMode.PEEK_LOCK)
+        assert delivery.lock_token is not None
+        await broker.dead_letter(path, delivery.lock_token, reason="Tested")
+
+    yield Bus(bus, taken, kill)
     await bus.close()
     await listener.stop()
     await broker.close()
