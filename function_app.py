@@ -12,8 +12,8 @@ from agents.queues import queue_functions
 from agents.runner import AgentRunner
 from agents.subscriptions import EventConsumer, subscription_functions
 from orchestrations.activities import orchestration_activities
-from orchestrations.circuit_routes import circuit_routes
 from orchestrations.http_api import run_routes
+from orchestrations.operation_routes import operation_routes
 from orchestrations.orchestrators import orchestrator_functions
 from orchestrations.outside_events import outside_event_functions
 from orchestrations.result_routes import result_routes
@@ -44,6 +44,6 @@ for blueprint in (
     run_routes(resources),
     runs_routes(resources),
     result_routes(resources),
-    circuit_routes(CATALOG.cards, resources.circuits),
+    operation_routes(CATALOG.cards, resources),
 ):
     app.register_functions(blueprint)

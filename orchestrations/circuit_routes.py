@@ -35,9 +35,8 @@ class CircuitView(Contract):
     cause: str | None
 
 
-def circuit_routes(agents: Mapping[str, AgentCard], circuits: CircuitBreaker) -> df.Blueprint:
-    """A blueprint with `GET circuits` and `POST circuits/{name}`."""
-    blueprint = df.Blueprint()
+def add_circuit_routes(blueprint: df.Blueprint, agents: Mapping[str, AgentCard], circuits: CircuitBreaker) -> None:
+    """Add `GET circuits` and `POST circuits/{name}`."""
 
     @blueprint.function_name("list_circuits")
     @blueprint.route("circuits", methods=["GET"])
@@ -57,8 +56,6 @@ def circuit_routes(agents: Mapping[str, AgentCard], circuits: CircuitBreaker) ->
         wanted = read_body(req, ForceCircuit).state
         held = await circuits.force(name, None if wanted == "auto" else CircuitState(wanted))
         return json_response(circuit_view(held))
-
-    return blueprint
 
 
 def circuit_view(circuit: Circuit) -> CircuitView:

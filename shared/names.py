@@ -116,6 +116,18 @@ def copy_message_id(message_id: str, made_at: datetime) -> str:
     return _short_enough(f"{message_id}@{int(made_at.timestamp())}")
 
 
+REPLAY_OF = "muster-replay-of"
+"""The message property that says of which dead letter a message is a copy; those beside it say who made it and when."""
+REPLAYED_AT = "muster-replayed-at"
+REPLAYED_BY = "muster-replayed-by"
+REPLAYED_SHA256 = "muster-replayed-sha256"
+
+
+def replay_message_id(letter: str, made_at: datetime) -> str:
+    """The MessageId of a dead letter's copy: a fresh one, because its own would be taken for a repeat and dropped."""
+    return _short_enough(f"{letter}@{int(made_at.timestamp() * 1000)}")
+
+
 def _short_enough(message_id: str) -> str:
     return message_id if len(message_id) <= MAX_MESSAGE_ID else hashlib.sha256(message_id.encode()).hexdigest()
 

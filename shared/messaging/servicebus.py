@@ -85,21 +85,13 @@ class ServiceBus:
         """
         wanted = set(numbers)
         async with self._dead_letters(entity) as receiver:
-            kept: list[ServiceBusReceivedMessage] = []
+            locked: list[ServiceBusReceivedMessage] = []
             try:
-                while (
-                    wanted
-                    and len(kept) < _DEAD_SEARCHED
-                    and (batch := await receiver.receive_messages(_DEAD_BATCH, max_wait_time=_DEAD_WAIT))
-                ):
-                    kept += batch
-                    for message in [each for each in batch if each.sequence_number in wanted]:
-                        wanted.discard(message.sequence_number or 0)
-                        if await handle(_dead_letter(entity, message)):
-                            await receiver.complete_message(message)
-                            kept.remove(message)
+                while wanted and len(locked) < _DEAD_SEARCHED and (batch := await _next_dead(receiver)):
+                    locked += batch
+                    await _handle_wanted(receiver, entity, batch, wanted, locked, handle)
             finally:
-                for message in kept:
+                for message in locked:
                     # A lock that ran out has given its message back already.
                     with suppress(Exception):
                         await receiver.abandon_message(message)
@@ -215,6 +207,29 @@ def _native(message: OutgoingMessage) -> ServiceBusMessage:
         scheduled_enqueue_time_utc=message.enqueue_at,
         application_properties=properties or None,
     )
+
+
+async def _next_dead(receiver: ServiceBusReceiver) -> list[ServiceBusReceivedMessage]:
+    return await receiver.receive_messages(_DEAD_BATCH, max_wait_time=_DEAD_WAIT)
+
+
+async def _handle_wanted(
+    receiver: ServiceBusReceiver,
+    entity: str,
+    batch: Sequence[ServiceBusReceivedMessage],
+    wanted: set[int],
+    locked: list[ServiceBusReceivedMessage],
+    handle: HandleDead,
+) -> None:
+    """Hand over what is wanted of a batch; what is dealt with is no longer in `locked`, nor its number in `wanted`."""
+    for message in batch:
+        number = message.sequence_number or 0
+        if number not in wanted:
+            continue
+        wanted.discard(number)
+        if await handle(_dead_letter(entity, message)):
+            await receiver.complete_message(message)
+            locked.remove(message)
 
 
 def _dead_letter(entity: str, message: ServiceBusReceivedMessage) -> DeadLetter:

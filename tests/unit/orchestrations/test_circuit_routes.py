@@ -6,7 +6,7 @@ from typing import Any
 import azure.functions as func
 import pytest
 
-from orchestrations.circuit_routes import circuit_routes
+from orchestrations.operation_routes import operation_routes
 from shared.circuit import Refused
 from tests.support.app_world import World
 from tests.support.documents import a_card
@@ -16,7 +16,7 @@ class Routes:
     """The two routes, called as the worker calls them."""
 
     def __init__(self, world: World) -> None:
-        blueprint: Any = circuit_routes({"writer": a_card("writer")}, world.resources.circuits)
+        blueprint: Any = operation_routes({"writer": a_card("writer")}, world.resources)
         functions = [builder.build() for builder in blueprint._function_builders]
         self._functions: dict[str, Any] = {f.get_function_name(): f.get_user_function() for f in functions}
 

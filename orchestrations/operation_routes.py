@@ -1,0 +1,18 @@
+"""What an operator asks over HTTP, beyond runs: dead letters and circuits."""
+
+from collections.abc import Mapping
+
+import azure.durable_functions as df
+
+from orchestrations.circuit_routes import add_circuit_routes
+from orchestrations.dead_letter_routes import add_dead_letter_routes
+from shared.contracts import AgentCard
+from shared.resources import Resources
+
+
+def operation_routes(agents: Mapping[str, AgentCard], resources: Resources) -> df.Blueprint:
+    """A blueprint with the routes of dead letters and of circuits."""
+    blueprint = df.Blueprint()
+    add_dead_letter_routes(blueprint, agents, resources)
+    add_circuit_routes(blueprint, agents, resources.circuits)
+    return blueprint
