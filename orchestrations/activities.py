@@ -12,6 +12,7 @@ from orchestrations.calls import (
     Begun,
     Dispatch,
     Dispatched,
+    PlanUndo,
     Publication,
     PublishedEvents,
     Recorded,
@@ -22,6 +23,7 @@ from orchestrations.door import check_request, roster
 from orchestrations.requests import SequentialRequest
 from orchestrations.resuming import reused
 from orchestrations.starter import run_document
+from orchestrations.undo_plan import plan_undo
 from shared import names
 from shared.breaker import agent_circuit, refusal
 from shared.circuit import Admitted, Refused
@@ -56,6 +58,12 @@ def orchestration_activities(agents: Mapping[str, AgentCard], resources: Resourc
     async def publish_events(publication: object) -> object:
         published = await send_events(Publication.model_validate(publication), resources)
         return published.model_dump(mode="json")
+
+    @blueprint.function_name(names.ACTIVITY_PLAN_UNDO)
+    @blueprint.activity_trigger(input_name="asked", activity=names.ACTIVITY_PLAN_UNDO)
+    async def plan_undo_of(asked: object) -> object:
+        plan = await plan_undo(PlanUndo.model_validate(asked), agents, resources)
+        return plan.model_dump(mode="json")
 
     @blueprint.function_name(names.ACTIVITY_RECORD_RUN)
     @blueprint.activity_trigger(input_name="update", activity=names.ACTIVITY_RECORD_RUN)

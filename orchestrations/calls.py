@@ -1,12 +1,14 @@
 """What an orchestrator hands to the activities of this room, and what it gets back."""
 
 from collections.abc import Mapping
+from typing import Literal
 
-from pydantic import AwareDatetime, Field
+from pydantic import AwareDatetime, Field, JsonValue
 
 from orchestrations.requests import AnyRequest
 from shared.budget import NO_LIMIT, Allowance
 from shared.contracts import (
+    AgentAccount,
     AgentCard,
     AgentInput,
     AgentName,
@@ -18,6 +20,7 @@ from shared.contracts import (
     RunResult,
     StepId,
     TaskId,
+    Usage,
 )
 from shared.events import Event
 from shared.status import RunStatus
@@ -92,6 +95,42 @@ class RunUpdate(Contract):
     task_id: TaskId
     status: RunStatus
     result: RunResult | None = None
+
+
+class PlanUndo(Contract):
+    """What is to be undone of a run now that it is cancelled, or has failed?"""
+
+    task_id: TaskId
+    occasion: Literal["on_cancel", "on_failure"]
+
+
+class UndoStep(Contract):
+    """A finished step, what it made, and the agent that undoes it."""
+
+    step_id: StepId
+    agent: AgentName
+    undo: AgentName
+    output: JsonValue = None
+
+
+class UndoPlan(Contract):
+    """The steps to undo in this order, with the undo agents' cards; `at_work` may still finish and come to them.
+
+    `account` and `usage` are the run's so far, `request` is what was asked of it.
+    """
+
+    undo: tuple[UndoStep, ...] = ()
+    agents: Mapping[AgentName, AgentCard] = {}
+    request: JsonValue = None
+    at_work: tuple[StepId, ...] = ()
+    account: tuple[AgentAccount, ...] = ()
+    usage: Usage = Usage()
+
+
+class CancelRun(Contract):
+    """A run that is to be ended as cancelled."""
+
+    task_id: TaskId
 
 
 class Recorded(Contract):

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from pydantic import JsonValue
 
-from orchestrations.nodes import MAX_DEPTH, MAX_NODES, PatternRequest, own_request, walk
+from orchestrations.nodes import MAX_DEPTH, MAX_NODES, AgentNode, AnyNode, PatternRequest, own_request, walk
 from shared.contracts import MAX_GIVEN_DEPTH, MAX_STEP_ID, AgentCard, Rates, bounded
 from shared.errors import ConfigurationError, InvalidRequest
 from shared.llm.endpoint import resolve_endpoint
@@ -48,6 +48,7 @@ def check_request(request: PatternRequest, agents: Mapping[str, AgentCard]) -> N
             raise InvalidRequest(
                 f"{field}: the names on the way to {path} have over {MAX_STEP_ID} characters", field=field
             )
+        _check_undo(placed.node, agents, field)
         if nested is not None:
             limits_money = limits_money or (nested.budget is not None and nested.budget.usd is not None)
             _check_nested(nested, field)
@@ -67,11 +68,20 @@ def _check_given(given: JsonValue, field: str) -> None:
         raise InvalidRequest(f"{field}: {error}", field=field) from None
 
 
+def _check_undo(node: AnyNode, agents: Mapping[str, AgentCard], field: str) -> None:
+    if isinstance(node, AgentNode) and node.undo is not None and node.undo not in agents:
+        where = f"{field}.undo"
+        raise InvalidRequest(f"{where}: no agent is called {node.undo}; there are {', '.join(agents)}", field=where)
+
+
 def _check_nested(request: PatternRequest, field: str) -> None:
     for name in ("idempotency_key", "tenant", "session"):
         if getattr(request, name) is not None:
             where = f"{field}.{name}"
             raise InvalidRequest(f"{where}: only the outermost request may have one", field=where)
+    if request.compensate != "never":
+        where = f"{field}.compensate"
+        raise InvalidRequest(f"{where}: only the outermost request says when what was done is undone", field=where)
     if getattr(request, "resume_from", None) is not None:
         where = f"{field}.resume_from"
         raise InvalidRequest(f"{where}: only the outermost request may resume a run", field=where)

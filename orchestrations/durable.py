@@ -27,3 +27,11 @@ class DurableOrchestrations:
         except grpc.aio.AioRpcError as error:
             if error.code() is not grpc.StatusCode.ALREADY_EXISTS:
                 raise TaskHubUnavailable(f"the task hub did not answer: {error.details()}") from error
+
+    async def terminate(self, instance_id: str) -> None:
+        """End one with all that it started; nothing, if there is none or it is over."""
+        try:
+            await self._client.terminate_orchestration(instance_id, recursive=True)
+        except grpc.aio.AioRpcError as error:
+            if error.code() not in (grpc.StatusCode.NOT_FOUND, grpc.StatusCode.FAILED_PRECONDITION):
+                raise TaskHubUnavailable(f"the task hub did not answer: {error.details()}") from error

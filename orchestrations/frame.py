@@ -19,6 +19,7 @@ from durabletask.task import OrchestrationContext
 
 from orchestrations.branches import Step
 from orchestrations.calls import BeginRun, Begun, NestedResult, NestedRun
+from orchestrations.compensation import compensated
 from orchestrations.fan_out import ACTIVITY_RETRY
 from orchestrations.nodes import PatternRequest
 from orchestrations.run import Run
@@ -47,6 +48,7 @@ def run_pattern[R: PatternRequest](
     else:
         try:
             result = yield from shape(_root(ctx, request, begun))
+            result = yield from compensated(ctx, request, result)
         except Exception as error:
             broken = ErrorInfo(type=type(error).__name__, message=str(error)[:2000])
             yield from record_run(ctx, RunStatus.FAILED, RunResult(status=RunStatus.FAILED, error=broken))

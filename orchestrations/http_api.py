@@ -10,6 +10,7 @@ from durabletask.client import OrchestrationState, OrchestrationStatus
 from orchestrations.health import check_health
 from orchestrations.registry import PATTERNS
 from orchestrations.task_view import task_view
+from shared import names
 from shared.contracts import ErrorInfo, RunResult
 from shared.errors import IllegalTransition, NotFound
 from shared.http import POLL_AFTER_SECONDS, answers_problems, json_response
@@ -55,15 +56,18 @@ async def _reconciled(record: RunRecord, client: df.DurableFunctionsClient, reso
     """
     if run_is_over(record.run.status) or record.run.type not in PATTERNS:
         return record
+    cancelling = record.run.status is RunStatus.CANCELLING
+    instance = names.cancel_instance(record.run.task_id) if cancelling else record.run.task_id
     try:
-        state = await client.get_orchestration_state(record.run.task_id)
+        state = await client.get_orchestration_state(instance)
     except grpc.aio.AioRpcError as error:
         log.warning("run %s is shown as recorded: the task hub did not answer: %s", record.run.task_id, error.details())
         return record
     result = _result_of_ended(state, record.run.status)
     if result is None:
         return record
-    ended = RunStatus(result.status)
+    ended = RunStatus.CANCELLED if cancelling else RunStatus(result.status)
+    result = result.model_copy(update={"status": ended})
     try:
         run = await resources.store.advance_run(record.run.task_id, ended, now=resources.clock.now(), result=result)
     except IllegalTransition:
@@ -76,7 +80,8 @@ def _result_of_ended(state: OrchestrationState | None, recorded: RunStatus) -> R
     """What became of an orchestration that can say nothing any more; None while it may still go on."""
     if state is None:
         # A run is recorded before its orchestration is scheduled, but only the orchestration says that it is running.
-        if recorded is RunStatus.PENDING:
+        # One that is being cancelled waits for whoever cancels it to ask again.
+        if recorded in (RunStatus.PENDING, RunStatus.CANCELLING):
             return None
         lost = ErrorInfo(type="OrchestrationLost", message="its orchestration is no longer known to the task hub")
         return RunResult(status=RunStatus.FAILED, error=lost)

@@ -5,7 +5,7 @@ A node's names on the way to it, joined by dots, are its step's id; `walk` finds
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, ClassVar, Self
+from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, JsonValue, model_validator
 
@@ -40,12 +40,14 @@ class BudgetLimit(Contract):
 class AgentNode(Contract):
     """One agent in a pattern, when its name alone does not say enough.
 
-    `name` tells apart two nodes of one agent; `request` is given to it instead of the pattern's own.
+    `name` tells apart two nodes of one agent; `request` is given to it instead of the pattern's own. `undo` is the
+    agent that takes back what this one did, where the run's request says when.
     """
 
     agent: AgentName
     name: NodeName | None = None
     request: JsonData = None
+    undo: AgentName | None = None
 
 
 class PatternRequest(ForWhom):
@@ -63,6 +65,9 @@ class PatternRequest(ForWhom):
     )
     deadline_seconds: float | None = Field(default=None, gt=0, le=_WEEK, allow_inf_nan=False)
     budget: BudgetLimit | None = None
+    compensate: Literal["never", "on_cancel", "on_failure", "always"] = Field(
+        default="never", description="When the undo agents of finished steps are run, the last finished step first."
+    )
     idempotency_key: str | None = Field(default=None, min_length=1, max_length=255)
 
     default_deadline_seconds: ClassVar[float] = 3600
@@ -82,7 +87,9 @@ class PatternRequest(ForWhom):
 
     def agent_names(self) -> tuple[str, ...]:
         """Every agent that it or what is nested in it may ask, each once."""
-        found = (agent_of(placed.node) for _, _, placed in walk(self))
+        nodes = [placed.node for _, _, placed in walk(self)]
+        found = [agent_of(node) for node in nodes]
+        found += [node.undo for node in nodes if isinstance(node, AgentNode)]
         return tuple(dict.fromkeys(name for name in found if name is not None))
 
     def may_ask(self, agents: Mapping[str, AgentCard]) -> tuple[str, ...]:

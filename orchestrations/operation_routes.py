@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 import azure.durable_functions as df
 
+from orchestrations.cancel_routes import add_cancel_routes
 from orchestrations.circuit_routes import add_circuit_routes
 from orchestrations.dead_letter_routes import add_dead_letter_routes
 from shared.contracts import AgentCard
@@ -15,4 +16,5 @@ def operation_routes(agents: Mapping[str, AgentCard], resources: Resources) -> d
     blueprint = df.Blueprint()
     add_dead_letter_routes(blueprint, agents, resources)
     add_circuit_routes(blueprint, agents, resources.circuits)
+    add_cancel_routes(blueprint, resources)
     return blueprint

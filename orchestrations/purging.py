@@ -6,11 +6,12 @@ The state is what a run is looked up by. While it is there, a purge that was bro
 import logging
 from typing import Protocol
 
+from shared import names
 from shared.contracts import Contract
 from shared.errors import Conflict, NotFound, StateCorrupted
 from shared.resources import Resources
 from shared.state.documents import RunRecord
-from shared.status import run_is_over
+from shared.status import RunStatus, run_is_over
 
 log = logging.getLogger("muster.runs")
 
@@ -42,9 +43,13 @@ async def purge_run(task_id: str, *, histories: Histories, resources: Resources)
     except StateCorrupted as error:
         # Nothing will go on with it, and a purge that was broken off after the artifacts leaves such a run, too.
         log.warning("run %s is removed although it cannot be read: %s", task_id, error)
+        cancelled = True
     else:
         _require_over(task_id, record)
+        cancelled = record is not None and record.run.status is RunStatus.CANCELLED
     removed = await histories.purge(task_id)
+    if cancelled:
+        removed += await histories.purge(names.cancel_instance(task_id))
     artifacts = await resources.artifacts.delete_run(task_id)
     documents = await resources.store.purge_run(task_id)
     log.info("run %s is removed: %d documents, %d histories, %d artifacts", task_id, documents, removed, artifacts)

@@ -110,9 +110,14 @@ def call_nodes[R: PatternRequest](
     return fan_out.finish(why=NOT_NEEDED if verdict is Verdict.ENOUGH else why)
 
 
-def record_run(ctx: OrchestrationContext, status: RunStatus, result: RunResult | None = None) -> Step[None]:
-    """Write the run's status, and its result once it is over, to the state store. Raises `NotRecorded`."""
-    update = RunUpdate(task_id=ctx.instance_id, status=status, result=result)
+def record_run(
+    ctx: OrchestrationContext, status: RunStatus, result: RunResult | None = None, *, task_id: str | None = None
+) -> Step[None]:
+    """Write the run's status, and its result once it is over, to the state store. Raises `NotRecorded`.
+
+    The run is this orchestration's own, unless `task_id` says otherwise.
+    """
+    update = RunUpdate(task_id=task_id or ctx.instance_id, status=status, result=result)
     answer = yield ctx.call_activity(
         names.ACTIVITY_RECORD_RUN, input=update.model_dump(mode="json"), retry_policy=ACTIVITY_RETRY
     )

@@ -26,6 +26,8 @@ ACTIVITY_BEGIN_RUN = "begin_run"
 ACTIVITY_DISPATCH_AGENTS = "dispatch_agents"
 ACTIVITY_PUBLISH_EVENTS = "publish_events"
 ACTIVITY_RECORD_RUN = "record_run"
+ACTIVITY_PLAN_UNDO = "plan_undo"
+ORCHESTRATOR_CANCEL_RUN = "cancel_run"
 
 CONTENT_PIPELINE = "content"
 PARALLEL_RESEARCH = "research"
