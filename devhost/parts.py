@@ -148,7 +148,9 @@ def _durable(
 ) -> Durable:
     turns = StickyTurns() if ground.options.sticky else ReplayedTurns()
     if ground.options.sticky:
-        _log.info("orchestrators are kept between their turns; one turn in %d is replayed and compared", CHECK_EVERY)
+        _log.info(
+            "orchestrators are kept between their turns; at most one turn in %d is replayed and compared", CHECK_EVERY
+        )
     executor = DurableExecutor(functions, invoker, callable_of=worker.callable_of, turns=turns)
     return Durable(hub, executor, ManagementApi(hub, ground.keys, orchestrators=executor.orchestrators))
 

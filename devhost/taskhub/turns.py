@@ -18,6 +18,8 @@ from devhost.worker.stock import StockOrchestrator
 
 CHECK_EVERY: Final = 50
 KEEP: Final = 4000
+# Events up to which a replay costs about what the turns between two checks do.
+_SHORT: Final = 100
 LONGEST: Final = 300
 
 
@@ -53,15 +55,18 @@ class StickyTurns:
 
     A turn for which no generator is kept, or whose history is not the one that the generator has seen, is a replay, and
     the generator it makes is kept. Every `check_every`-th turn of an orchestrator, counted over all its instances, is
-    replayed as well; an orchestration whose replay asks for anything else fails. At most `keep` generators are kept,
-    those whose turns came last.
+    replayed as well; an orchestration whose replay asks for anything else fails. A check of a long history puts off the
+    next in proportion, so that checks cost each turn the same however long histories grow. At most `keep` generators
+    are kept, those whose turns came last.
     """
 
     def __init__(self, *, check_every: int = CHECK_EVERY, keep: int = KEEP) -> None:
         self._check_every = check_every
         self._keep = keep
         self._live: OrderedDict[tuple[str, str], Execution] = OrderedDict()
+        # How many turns each orchestrator has taken since its last check, and how many it may before the next.
         self._turns: Counter[StockOrchestrator] = Counter()
+        self._interval: dict[StockOrchestrator, int] = {}
 
     @property
     def kept(self) -> int:
@@ -102,8 +107,12 @@ class StickyTurns:
         self, live: Execution, response: pb.OrchestratorResponse, orchestrator: StockOrchestrator, turn: Turn
     ) -> pb.OrchestratorResponse:
         self._turns[orchestrator] += 1
-        if self._turns[orchestrator] % self._check_every or live.divergence is not None:
+        due = self._turns[orchestrator] >= self._interval.get(orchestrator, self._check_every)
+        if not due or live.divergence is not None:
             return response
+        self._turns[orchestrator] = 0
+        events = len(turn.past_events) + len(turn.new_events)
+        self._interval[orchestrator] = self._check_every * max(_SHORT, events) // _SHORT
         replay = Execution(orchestrator)
         try:
             replayed = replay.begin(turn)

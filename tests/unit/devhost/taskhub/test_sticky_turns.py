@@ -110,6 +110,12 @@ async def test_every_so_many_turns_one_is_replayed_as_well(every: int, replays: 
     assert app.begun == 1 + replays
 
 
+async def test_a_check_of_a_long_history_puts_off_the_next_in_proportion() -> None:
+    app = App()
+    await TurnDriver("chain", "400").run_to_the_end(app.executor(StickyTurns(check_every=20)), longest=401)
+    assert app.begun == 1 + 5, "one at turn 20 and then at about double the turns each time"
+
+
 async def test_turns_are_counted_over_all_instances_of_an_orchestrator() -> None:
     app = App()
     executor = app.executor(StickyTurns(check_every=4))
