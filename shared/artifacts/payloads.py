@@ -57,8 +57,8 @@ class ArtifactPayloads(PayloadStore):
 
     @override
     def upload(self, data: bytes, *, instance_id: str | None = None) -> NoReturn:
-        raise NotImplementedError("this app's functions are async, and so are its payloads")
+        raise TypeError("this app's functions are async, and so are its payloads")
 
     @override
     def download(self, token: str) -> NoReturn:
-        raise NotImplementedError("this app's functions are async, and so are its payloads")
+        raise TypeError("this app's functions are async, and so are its payloads")
