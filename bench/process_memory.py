@@ -9,3 +9,8 @@ def memory_mib(pid: int, field: str) -> float:
         if line.startswith(field + ":"):
             return int(line.split()[1]) / 1024
     raise RuntimeError(f"/proc/{pid}/status has no {field}")
+
+
+def reset_peak(pid: int) -> None:
+    """Let `VmHWM` of process `pid`, one's own child, begin again at what it uses now."""
+    Path(f"/proc/{pid}/clear_refs").write_text("5")

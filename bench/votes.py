@@ -4,19 +4,17 @@ import asyncio
 import json
 import tempfile
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from aiohttp import web
-
 from bench.table import print_table
+from bench.timed_model import timed_model
 from scripts.local_host import local_host
 from scripts.run_api import RunApi
 
 ANSWERS_AFTER = 1.0
 """Seconds that the model takes for each answer."""
+BALLOT = json.dumps({"reason": "It is.", "choice": "yes"})
 VOTERS = [{"agent": "moderator-harm", "name": f"voter-{number}"} for number in range(1, 6)]
 VOTE: dict[str, Any] = {"request": "Is it safe?", "voters": VOTERS, "options": ["yes", "no"]}
 
@@ -26,7 +24,7 @@ async def measure() -> None:
     calls: list[float] = []
     with tempfile.TemporaryDirectory() as folder:
         work = Path(folder)
-        async with _agreeing_model(calls) as base_url:
+        async with timed_model(BALLOT, calls, seconds=ANSWERS_AFTER) as base_url:
             settings = {
                 "MUSTER_DATA_DIR": str(work / "data"),
                 "MUSTER_MODEL_BASE_URL": base_url,
@@ -60,26 +58,3 @@ async def _measured(api: RunApi, width: int | None, calls: list[float]) -> list[
 async def _vote(api: RunApi, width: int | None) -> dict[str, Any]:
     task_id = await api.start("consensus", {**VOTE, "width": width})
     return [task async for task in api.watch(task_id, every=0.01)][-1]
-
-
-@asynccontextmanager
-async def _agreeing_model(calls: list[float]) -> AsyncIterator[str]:
-    async def answer(_: web.Request) -> web.Response:
-        calls.append(time.perf_counter())
-        await asyncio.sleep(ANSWERS_AFTER)
-        text = json.dumps({"reason": "It is.", "choice": "yes"})
-        choice = {"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": text}}
-        usage = {"prompt_tokens": 1, "completion_tokens": 1, "total_tokens": 2}
-        body = {"id": "c", "object": "chat.completion", "created": 0, "model": "agreeing", "usage": usage}
-        return web.json_response({**body, "choices": [choice]})
-
-    app = web.Application()
-    app.router.add_post("/v1/chat/completions", answer)
-    runner = web.AppRunner(app, access_log=None)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    host, port = runner.addresses[0][:2]
-    try:
-        yield f"http://{host}:{port}/v1"
-    finally:
-        await runner.cleanup()
