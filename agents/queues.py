@@ -9,6 +9,7 @@ import grpc
 
 from agents.catalog import Catalog
 from agents.delivery import QueueConsumer, Reply
+from agents.host_limits import check_host_limits
 from shared import names
 from shared.contracts import AgentResult, ReplyTo
 from shared.errors import TaskHubUnavailable
@@ -19,7 +20,11 @@ _NOBODY_WAITS = frozenset({grpc.StatusCode.NOT_FOUND, grpc.StatusCode.FAILED_PRE
 
 
 def queue_functions(catalog: Catalog, consumer: QueueConsumer) -> df.Blueprint:
-    """A blueprint with one Service Bus function for each agent that has a queue."""
+    """A blueprint with one Service Bus function for each agent that has a queue.
+
+    Raises `ConfigurationError` when `host.json` gives an agent less time than it may take.
+    """
+    check_host_limits(catalog)
     blueprint = df.Blueprint()
     for card in catalog.cards.values():
         if card.queue is not None:
