@@ -19,7 +19,7 @@ _MEND = (
     " with these faults mended. JSON only."
 )
 SHOWN_AGAIN = 8000
-"""How many characters of an answer to be mended are shown to the model again."""
+"""How many bytes of an answer to be mended are shown to the model again."""
 MAX_SCHEMA_BYTES = 2000
 """The longest schema that an answer may be asked for by: budgets set aside as much for it."""
 
@@ -78,7 +78,7 @@ class AgentContext:
             return contract.model_validate_json(_unfenced(answer))
         except ValidationError as error:
             reasons = _reasons(error)
-        again = f"{user}\n\n<rejected>\n{inert(answer[:SHOWN_AGAIN])}\n</rejected>\n\n{_MEND.format(reasons=reasons)}"
+        again = f"{user}\n\n<rejected>\n{inert(_beginning(answer))}\n</rejected>\n\n{_MEND.format(reasons=reasons)}"
         answer = await self._ask(system, again, wanted)
         try:
             return contract.model_validate_json(_unfenced(answer))
@@ -136,6 +136,11 @@ def _unfenced(answer: str) -> str:
     if text.startswith("```") and text.endswith("```"):
         return text.removeprefix("```json").removeprefix("```").removesuffix("```")
     return text
+
+
+def _beginning(answer: str) -> str:
+    """As much of an answer as budgets set something aside for, whatever its alphabet."""
+    return answer.encode()[:SHOWN_AGAIN].decode(errors="ignore")
 
 
 def _reasons(error: ValidationError) -> str:

@@ -162,7 +162,8 @@ def failed(status: StepStatus, kind: str, message: str, *, retryable: bool = Fal
 
 def input_bytes(given: AgentInput) -> int:
     """How large an input is on its way to a model, near enough: what lies in artifacts is shown to it in full."""
-    return len(given.model_dump_json().encode()) + sum(_kept_bytes(each.output) for each in given.earlier)
+    # Prompts show values indented, which a long list makes several times its length.
+    return len(given.model_dump_json(indent=2).encode()) + sum(_kept_bytes(each.output) for each in given.earlier)
 
 
 def _kept_bytes(output: JsonValue) -> int:

@@ -347,6 +347,11 @@ def test_what_lies_in_an_artifact_is_paid_for_as_what_an_agent_is_shown() -> Non
     assert run.result.status is RunStatus.BUDGET_EXHAUSTED
 
 
+def test_a_list_is_paid_for_as_it_is_shown_to_an_agent() -> None:
+    run = running("web", cards=CARDS, request=[1] * 500, budget={"tokens": ONE + 600})
+    assert run.outcomes() == {"web": "skipped"}
+
+
 @pytest.mark.parametrize("output", [{"$artifact": "x"}, {"$artifact": {}, "more": 1}])
 def test_what_only_looks_like_an_artifact_breaks_no_run(output: Any) -> None:
     run = running("web", cards=CARDS, aggregator="aggregator", budget={"tokens": 5 * ONE})
