@@ -10,9 +10,10 @@ import grpc
 from agents.catalog import Catalog
 from agents.delivery import QueueConsumer, Reply
 from agents.host_limits import check_host_limits
+from agents.last_words import tell_who_waits
 from shared import names
 from shared.contracts import AgentResult, ReplyTo
-from shared.errors import TaskHubUnavailable
+from shared.errors import InvalidMessage, TaskHubUnavailable
 
 log = logging.getLogger("muster.agents")
 
@@ -39,13 +40,18 @@ def _add(blueprint: df.Blueprint, agent: str, queue: str, consumer: QueueConsume
     async def run_from_queue(
         message: func.ServiceBusMessage, client: df.DurableFunctionsClient, context: func.Context
     ) -> None:
-        await consumer.consume(
-            agent,
-            message.get_body(),
-            owner=context.invocation_id,
-            enqueued_at=aware(message.enqueued_time_utc),
-            reply=reply_through(client),
-        )
+        body, reply = message.get_body(), reply_through(client)
+        try:
+            await consumer.consume(
+                agent,
+                body,
+                owner=context.invocation_id,
+                enqueued_at=aware(message.enqueued_time_utc),
+                reply=reply,
+            )
+        except InvalidMessage:
+            await tell_who_waits(agent, body, reply)
+            raise
 
 
 def reply_through(client: df.DurableFunctionsClient) -> Reply:
