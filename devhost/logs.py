@@ -9,6 +9,7 @@ import json
 import logging
 import os
 import sys
+import time
 from datetime import UTC, datetime
 from typing import Final, TextIO
 
@@ -41,6 +42,7 @@ LEVELS: Final = {
     "None": logging.CRITICAL + 1,
 }
 _COLOURS: Final = {logging.DEBUG: "2", logging.WARNING: "33", logging.ERROR: "31", logging.CRITICAL: "31;1"}
+_SHORTER: Final = {"WARNING": "WARN", "CRITICAL": "FATAL"}
 _STANDARD: Final = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime"}
 
 
@@ -50,17 +52,24 @@ class HumanFormatter(logging.Formatter):
     def __init__(self, *, colour: bool) -> None:
         super().__init__()
         self._colour = colour
+        self._second: tuple[int, str] = (-1, "")
 
     def format(self, record: logging.LogRecord) -> str:
         """One line, and the traceback after it when there is one."""
-        time = datetime.fromtimestamp(record.created).astimezone().strftime("%H:%M:%S.%f")[:-3]
-        level = {"WARNING": "WARN", "CRITICAL": "FATAL"}.get(record.levelname, record.levelname)
+        level = _SHORTER.get(record.levelname, record.levelname)
         who = "" if record.name.startswith("devhost") else f"[{record.name}] "
-        line = f"{time} {level:5} {who}{record.getMessage()}"
+        line = f"{self._time(record)} {level:5} {who}{record.getMessage()}"
         if record.exc_info:
             line = f"{line}\n{self.formatException(record.exc_info)}"
         code = _COLOURS.get(record.levelno) if self._colour else None
         return f"\x1b[{code}m{line}\x1b[0m" if code else line
+
+    def _time(self, record: logging.LogRecord) -> str:
+        """Local time with milliseconds; the lines of one second share their first part."""
+        second = int(record.created)
+        if second != self._second[0]:
+            self._second = (second, time.strftime("%H:%M:%S", time.localtime(second)))
+        return f"{self._second[1]}.{int((record.created - second) * 1000):03}"
 
 
 class JsonFormatter(logging.Formatter):
