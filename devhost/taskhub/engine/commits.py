@@ -20,13 +20,14 @@ from devhost.taskhub.engine.pulse import Pulse
 
 _log = logging.getLogger(__name__)
 
-# Passes without anything new after which a commit happens: when somebody waits for it, and when nobody does.
-_LULL: Final = 2
+# Passes without anything new after which a commit happens: when somebody waits for it, and when nobody does. The calls
+# of clients come some passes apart even when they were made at once, and a pass is far cheaper than a commit.
+_LULL: Final = 6
 _LONG_LULL: Final = 64
 # Seconds of the machine's own time that a commit waits for a turn that is being run.
 _PATIENCE: Final = 0.002
 # Changes after which a commit happens whatever else is about to come.
-_BATCH: Final = 64
+_BATCH: Final = 256
 _LONG_BATCH: Final = 512
 
 

@@ -112,7 +112,7 @@ def _take(connection: sqlite3.Connection, path: Path) -> None:
     connection.execute("PRAGMA locking_mode=EXCLUSIVE")
     connection.execute("PRAGMA journal_mode=WAL")
     connection.execute("PRAGMA synchronous=FULL")
-    connection.execute("PRAGMA cache_size=-8192")
+    connection.execute("PRAGMA cache_size=-2048")
     connection.execute("PRAGMA wal_autocheckpoint=2000")
     connection.execute("BEGIN EXCLUSIVE")
     connection.execute("COMMIT")
