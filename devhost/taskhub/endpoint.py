@@ -14,6 +14,8 @@ import grpc.aio
 from durabletask.internal import orchestrator_service_pb2 as pb
 from durabletask.internal import orchestrator_service_pb2_grpc as stubs
 
+from devhost.taskhub.engine.crash_points import Crashed
+
 MAX_MESSAGE_BYTES: Final = 64 * 1024 * 1024
 _CAPITAL: Final = re.compile(r"(?<!^)([A-Z])")
 
@@ -146,6 +148,9 @@ def _call(method: Callable[[Any, CallContext], Any]) -> Callable[[Any, Any], Awa
             return await answer if inspect.isawaitable(answer) else answer
         except Refused as refused:
             return await context.abort(refused.code, refused.details)
+        except Crashed:
+            # All that a caller sees of a process that dies.
+            return await context.abort(grpc.StatusCode.UNAVAILABLE, "the task hub has died")
 
     return handle
 

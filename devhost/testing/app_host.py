@@ -13,6 +13,7 @@ import tempfile
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, ExitStack
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
@@ -25,6 +26,7 @@ from devhost.fittings import Fittings
 from devhost.host import Host, Served
 from devhost.keys import FUNCTION_KEY
 from devhost.options import HostOptions
+from devhost.taskhub.engine.engine import Engine
 from devhost.taskhub.engine.identifiers import Ids
 from devhost.taskhub.hub_client import HubClient
 from devhost.testing.client import AppClient
@@ -37,6 +39,8 @@ START: Final = datetime(2026, 1, 1, tzinfo=UTC)
 LONGEST: Final = timedelta(days=3650)
 _LOOK_EVERY_SECONDS: Final = 0.002
 _STOP_SECONDS: Final = 5.0
+# The Service Bus client takes up to a second for each connection that it closes.
+_DRAIN: Final = timedelta(seconds=20)
 # What wakes by the clock goes through several tasks before it calls a function, or waits for the clock again.
 _PASSES: Final = 100
 _loaded: dict[Path, Worker] = {}
@@ -75,10 +79,13 @@ class AppHost:
         self._around = ExitStack()
         self._life = AsyncExitStack()
         self._served: Served | None = None
+        self._host: Host | None = None
         self.settings: Mapping[str, str] = {}
         self._client: AppClient | None = None
         self._hub: HubClient | None = None
         self._traveller: time_machine.Traveller | None = None
+        self._has_stopped = True
+        self._dying: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
         """Start the host. Raises `StartError` and `IndexingError` as it does for the command line."""
@@ -99,7 +106,7 @@ class AppHost:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        """Stop the host; what still runs is cut off after `drain`."""
+        """Stop the host; what still runs is cut off after 20 s of real time."""
         try:
             await self._life.aclose()
         finally:
@@ -119,6 +126,8 @@ class AppHost:
         while (happening := self._happening()) or not await self._stays_quiet():
             if self.crashes.crashed_at is not None:
                 return
+            if self._failure is not None:
+                raise NotQuiet(f"the host has failed: {self._failure}") from self._failure
             if loop.time() > limit:
                 raise NotQuiet(f"after {self._patience.total_seconds():g} s of real time: {', '.join(happening)}")
             await asyncio.sleep(_LOOK_EVERY_SECONDS)
@@ -169,8 +178,13 @@ class AppHost:
         return state
 
     async def restart(self) -> None:
-        """Stop the host, unless it crashed, and start it again on the state that was left."""
+        """Stop the host, unless it crashed, and start it again on the state that was left.
+
+        Raises `RuntimeError` when it cannot be stopped because a function does not end.
+        """
         await self._life.aclose()
+        if not self._has_stopped:
+            raise RuntimeError(f"a function still runs after {_DRAIN.total_seconds():g} s of real time, see the log")
         await self._begin_life()
 
     async def _begin_life(self) -> None:
@@ -181,11 +195,12 @@ class AppHost:
             state_dir=self._state_dir,
             topology_file=self._topology_file,
             sticky=self._sticky,
-            drain=timedelta(seconds=2),
+            drain=_DRAIN,
         )
         fittings = Fittings(_load_once, owns_worker=False, crash_points=self.crashes, ids=Ids(self._seed))
         host = Host(options, self.clock, fittings)
         await host.start()
+        self._host = host
         self._life.push_async_callback(self._end_life, host)
         self._served = served = host.served
         self.settings = served.ground.config.settings
@@ -193,19 +208,32 @@ class AppHost:
         self._life.push_async_callback(self._client.close)
         if served.parts.durable is not None:
             hub = served.parts.durable.hub
-            self.crashes.begin_life(hub.engine.die)
+            self.crashes.begin_life(partial(self._die, served, hub.engine))
             self._hub = HubClient(hub.address)
             self._life.push_async_callback(self._hub.close)
 
+    def _die(self, served: Served, engine: Engine) -> None:
+        """What a process takes with it: a message whose handling broke off is delivered once more, in the next life."""
+        engine.die()
+        if served.namespace is not None:
+            self._dying = asyncio.create_task(served.namespace.broker.abort())
+
     async def _end_life(self, host: Host) -> None:
-        self._served = self._client = self._hub = None
+        if self._dying is not None:
+            await self._dying
+            self._dying = None
+        self._served = self._client = self._hub = self._host = None
         stopping = asyncio.create_task(host.stop())
         await asyncio.wait([stopping], timeout=_STOP_SECONDS)
         while not stopping.done():
             # What still runs is waited for until a time that would never come.
             self._move_to(self.clock.next_due or self.clock.now())
             await asyncio.wait([stopping], timeout=_LOOK_EVERY_SECONDS)
-        await stopping
+        self._has_stopped = await stopping
+
+    @property
+    def _failure(self) -> Exception | None:
+        return None if self._host is None else self._host.failure
 
     def _happening(self) -> list[str]:
         return [] if self._served is None else what_happens(self._served)

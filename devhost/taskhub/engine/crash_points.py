@@ -12,7 +12,7 @@ class CrashPoints(Protocol):
 
 
 class Crashed(BaseException):
-    """Unwinds the call in which a simulated crash happened. Nothing catches it but the event loop."""
+    """Unwinds the call in which a simulated crash happened. Nothing catches it but the event loop and the endpoint."""
 
 
 class NoCrashPoints:

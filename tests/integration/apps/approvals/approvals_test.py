@@ -3,6 +3,7 @@
 `tests/integration/test_testing.py` runs this file in a process of its own, because a process can run one app.
 """
 
+import json
 import sys
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
@@ -103,6 +104,20 @@ async def test_a_crash_of_the_task_hub_loses_nothing(host: AppHost, place: str) 
     assert host.crashes.crashed_at == place
     await host.restart()
     assert (await host.finished(instance_id)).output == {"by": None, "answer": "rejected"}
+
+
+@pytest.mark.parametrize("place", ["call-received", "commit-begins"])
+async def test_a_message_that_a_crash_interrupts_is_delivered_once_more_after_it(host: AppHost, place: str) -> None:
+    bus = ServiceBusClient.from_connection_string(host.settings["Bus"])
+    message = ServiceBusMessage(json.dumps(REQUEST), message_id="one", content_type="application/json")
+    host.crashes.crash_at(place)
+    async with bus, bus.get_queue_sender("letters") as sender:
+        await sender.send_messages(message)
+    await host.settle()
+    assert host.crashes.crashed_at == place
+    await host.restart()
+    assert (await host.finished("one")).output == {"by": None, "answer": "rejected"}
+    assert len([what for _, what in ledger() if what == json.dumps(REQUEST)]) == 1
 
 
 async def test_what_is_kept_is_there_after_a_restart(host: AppHost) -> None:

@@ -1,5 +1,6 @@
 """Approvals: a person has a day, is reminded every eight hours, and then somebody else has another day."""
 
+import json
 import logging
 from datetime import datetime, timedelta
 from typing import Any
@@ -60,7 +61,11 @@ async def remind(person: str) -> str:
 
 
 @app.service_bus_queue_trigger(arg_name="message", queue_name="letters", connection=CONNECTION)
-async def letter(message: func.ServiceBusMessage) -> None:
+@app.durable_client_input(client_name="client")
+async def letter(message: func.ServiceBusMessage, client: df.DurableFunctionsClient) -> None:
+    if message.content_type == "application/json":
+        request = json.loads(message.get_body())
+        await client.schedule_new_orchestration("approval", input=request, instance_id=message.message_id)
     ledger.append((datetime.now().isoformat(), message.get_body().decode()))  # noqa: DTZ005 - as above
 
 
