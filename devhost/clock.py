@@ -20,16 +20,23 @@ class Clock(Protocol):
 
 
 class SystemClock:
-    """The machine's own clock."""
+    """The machine's own clock.
+
+    A sleeper looks at it once every `look_every`: the event loop's time stands still while a laptop sleeps, and knows
+    nothing of a clock that is set.
+    """
+
+    def __init__(self, look_every: timedelta = timedelta(seconds=30)) -> None:
+        self._look_every = look_every.total_seconds()
 
     def now(self) -> datetime:
         """The current instant, timezone-aware UTC."""
         return datetime.now(UTC)
 
     async def sleep_until(self, when: datetime) -> None:
-        """Sleep on the event loop; a wall clock set back while sleeping is waited out."""
+        """Sleep on the event loop; a wall clock set back meanwhile is waited out, one set forward wakes."""
         while (remaining := (when - self.now()).total_seconds()) > 0:
-            await asyncio.sleep(remaining)
+            await asyncio.sleep(min(remaining, self._look_every))
 
 
 class ManualClock:
