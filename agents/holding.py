@@ -12,10 +12,8 @@ from typing import Any
 
 from shared.clock import Clock
 from shared.errors import ClaimLost, RetryableError
-from shared.state.decisions import is_wanted
 from shared.state.documents import StepDocument
 from shared.state.store import StateStore
-from shared.status import RunStatus
 
 log = logging.getLogger("muster.agents")
 
@@ -26,10 +24,7 @@ HEARTBEAT = timedelta(seconds=20)
 
 
 class NotWantedAnyMore(Exception):
-    """The step's run has ended, or is being cancelled, while its agent was at work."""
-
-    def __init__(self, status: RunStatus) -> None:
-        super().__init__(f"its run is {status.value}")
+    """The step's run has ended, is being cancelled, or goes on without it, while its agent was at work."""
 
 
 async def while_holding[T](
@@ -60,12 +55,12 @@ async def _beat(step: StepDocument, owner: str, store: StateStore, clock: Clock)
         await clock.sleep_until(clock.now() + HEARTBEAT)
         now = clock.now()
         try:
-            status = await store.renew_step(step.task_id, step.step_id, owner=owner, lease_until=now + LEASE, now=now)
+            unwanted = await store.renew_step(step.task_id, step.step_id, owner=owner, lease_until=now + LEASE, now=now)
         except ClaimLost:
             log.warning("step %s of run %s was taken over: its agent is stopped", step.step_id, step.task_id)
             raise
         except RetryableError as error:
             log.warning("the claim of step %s of run %s is not renewed: %s", step.step_id, step.task_id, error)
             continue
-        if not is_wanted(status, step.step_id):
-            raise NotWantedAnyMore(status)
+        if unwanted is not None:
+            raise NotWantedAnyMore(unwanted.reason)

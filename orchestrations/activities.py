@@ -4,12 +4,14 @@ import asyncio
 import logging
 from collections import defaultdict
 from collections.abc import Mapping
+from typing import Protocol
 
 import azure.durable_functions as df
 
 from orchestrations.calls import (
     BeginRun,
     Begun,
+    CallOff,
     Dispatch,
     Dispatched,
     PlanUndo,
@@ -20,6 +22,7 @@ from orchestrations.calls import (
     RunUpdate,
 )
 from orchestrations.door import check_request, roster
+from orchestrations.durable import DurableOrchestrations
 from orchestrations.requests import SequentialRequest
 from orchestrations.resuming import reused
 from orchestrations.starter import run_document
@@ -37,6 +40,14 @@ from shared.status import RunStatus
 log = logging.getLogger("muster.runs")
 
 
+class NestedPatterns(Protocol):
+    """The part of the durable client that stops what a run has begun."""
+
+    async def terminate(self, instance_id: str) -> None:
+        """End one with all that it started; nothing, if there is none or it is over."""
+        ...
+
+
 def orchestration_activities(agents: Mapping[str, AgentCard], resources: Resources) -> df.Blueprint:
     """A blueprint with the activities that patterns call."""
     blueprint = df.Blueprint()
@@ -46,6 +57,12 @@ def orchestration_activities(agents: Mapping[str, AgentCard], resources: Resourc
     async def begin_run(begin: object) -> object:
         begun = await begin_recorded(BeginRun.model_validate(begin), agents, resources)
         return begun.model_dump(mode="json")
+
+    @blueprint.function_name(names.ACTIVITY_CALL_OFF)
+    @blueprint.durable_client_input(client_name="client")
+    @blueprint.activity_trigger(input_name="asked", activity=names.ACTIVITY_CALL_OFF)
+    async def call_off(asked: object, client: df.DurableFunctionsClient) -> None:
+        await call_off_steps(CallOff.model_validate(asked), DurableOrchestrations(client), resources)
 
     @blueprint.function_name(names.ACTIVITY_DISPATCH_AGENTS)
     @blueprint.activity_trigger(input_name="dispatch", activity=names.ACTIVITY_DISPATCH_AGENTS)
@@ -93,7 +110,19 @@ async def begin_recorded(begin: BeginRun, agents: Mapping[str, AgentCard], resou
         taken = await reused(request, resources.store) if isinstance(request, SequentialRequest) else ()
     except InvalidRequest as error:
         return Begun(refused=ErrorInfo(type=type(error).__name__, message=str(error)))
-    return Begun(agents={name: known[name] for name in request.may_ask(known)}, reused=taken)
+    wanted = {name: known[name] for name in request.may_ask(known)}
+    return Begun(agents=wanted, reused=taken, calls_off=True)
+
+
+async def call_off_steps(asked: CallOff, nested: NestedPatterns, resources: Resources) -> None:
+    """Let a run go on without some steps, and stop the nested patterns among them.
+
+    The store is told first: from then on nothing that they have begun is paid for, wherever it waits.
+    Raises `StoreUnavailable` and `TaskHubUnavailable`; doing it again is safe.
+    """
+    await resources.store.call_off(asked.task_id, asked.steps, now=resources.clock.now())
+    for path in asked.nested:
+        await nested.terminate(names.nested_instance(asked.task_id, path))
 
 
 async def record(update: RunUpdate, resources: Resources) -> Recorded:

@@ -125,6 +125,7 @@ def as_nested[R: PatternRequest](
             "deadline": min(until - margin, run.now + timedelta(seconds=request.seconds_in_all)),
             "budget": budget,
             **run.whose.model_dump(),
+            "calls_off": run.calls_off,
         }
     )
     try:

@@ -1,7 +1,8 @@
 """What an orchestrator hands to the activities of this room, and what it gets back."""
 
+import operator
 from collections.abc import Mapping
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import AwareDatetime, Field, JsonValue
 
@@ -36,12 +37,14 @@ class BeginRun(Contract):
 class Begun(Contract):
     """The agents that the run may ask, as they are now, so that a replay asks the same ones; or why it may not run.
 
-    `reused` is what its first steps made in an earlier run, so that they are not asked again.
+    `reused` is what its first steps made in an earlier run, so that they are not asked again. `calls_off` is false in
+    the histories of runs that began when nothing was called off yet, so that a replay calls nothing off either.
     """
 
     agents: Mapping[AgentName, AgentCard] = {}
     reused: tuple[EarlierOutput, ...] = ()
     refused: ErrorInfo | None = None
+    calls_off: Annotated[bool, Field(exclude_if=operator.not_)] = False
 
 
 class QueuedStep(Contract):
@@ -75,6 +78,14 @@ class Dispatched(Contract):
     """What came of a dispatch: every step not listed here is on its agent's queue."""
 
     rejected: tuple[Rejection, ...] = ()
+
+
+class CallOff(Contract):
+    """Steps of a run that nobody waits for any more. `nested` are those among them that are patterns."""
+
+    task_id: TaskId
+    steps: tuple[StepId, ...]
+    nested: tuple[StepId, ...] = ()
 
 
 class Publication(Contract):
@@ -153,6 +164,7 @@ class NestedRun(ForWhom):
     agents: Mapping[AgentName, AgentCard]
     deadline: AwareDatetime
     budget: Allowance = NO_LIMIT
+    calls_off: Annotated[bool, Field(exclude_if=operator.not_)] = False
 
 
 class NestedResult(Contract):

@@ -15,9 +15,9 @@ from durabletask.task import OrchestrationContext
 from orchestrations.account import usage_of
 from orchestrations.branches import Step
 from orchestrations.calls import CancelRun, PlanUndo, UndoPlan
-from orchestrations.fan_out import ACTIVITY_RETRY
 from orchestrations.nodes import PatternRequest
 from orchestrations.requests import SequentialRequest
+from orchestrations.retrying import ACTIVITY_RETRY
 from orchestrations.run import Answer, NodeCall, Run
 from orchestrations.steps import call_node, record_run
 from shared import names
@@ -56,9 +56,15 @@ def cancel_run(ctx: OrchestrationContext, given: dict[str, Any]) -> Step[dict[st
     return result.model_dump(mode="json")
 
 
+def is_compensated(request: PatternRequest, result: RunResult) -> bool:
+    """Whether a run that ends so goes on to undo what it did."""
+    ended_well = result.status in (RunStatus.COMPLETED, RunStatus.PARTIAL)
+    return request.compensate in ("on_failure", "always") and not ended_well
+
+
 def compensated(ctx: OrchestrationContext, request: PatternRequest, result: RunResult) -> Step[RunResult]:
     """The result of a run that failed, after what it did was undone, if its request asks for that."""
-    if request.compensate not in ("on_failure", "always") or result.status in (RunStatus.COMPLETED, RunStatus.PARTIAL):
+    if not is_compensated(request, result):
         return result
     plan = yield from _plan(ctx, ctx.instance_id, "on_failure")
     undone = yield from _undo(ctx, ctx.instance_id, plan)

@@ -15,6 +15,7 @@ from durabletask.task import OrchestrationContext
 from orchestrations.account import answered
 from orchestrations.ballots import CALLED_OFF, Ballot, ballot_paper, read_answer, read_ballot
 from orchestrations.branches import Step
+from orchestrations.calling_off import call_off_open
 from orchestrations.consensus_result import (
     INVALID_BALLOT,
     TieBreak,
@@ -161,6 +162,7 @@ def _ask_judge(
 def _ask_person(run: Run[ConsensusRequest], vote: Vote, time: timedelta) -> Step[TieBreak]:
     """Wait for a person's decision; an event that names none of the options is passed over."""
     until = min(run.deadline, run.now + time)
+    yield from call_off_open(run)
     timer, shown = run.ctx.create_timer(until), until.isoformat().replace("+00:00", "Z")
     run.progress(waiting_for="person", event=names.EVENT_DECISION, options=list(vote.options), until=shown)
     while True:

@@ -1,4 +1,4 @@
-"""The durable client, seen as what starting a run needs."""
+"""The durable client, seen as what starting and stopping runs need."""
 
 import azure.durable_functions as df
 import grpc

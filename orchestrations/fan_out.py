@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from durabletask import task as durable
-from durabletask.task import RetryPolicy, Task, TaskFailedError, TimerTask
+from durabletask.task import Task, TaskFailedError, TimerTask
 
 from orchestrations.account import BUDGET_EXHAUSTED, answered, skipped
 from orchestrations.asking import (
@@ -28,21 +28,15 @@ from orchestrations.asking import (
     step_budget,
 )
 from orchestrations.branches import Branches, Step
+from orchestrations.calling_off import call_off_open
 from orchestrations.calls import Dispatch, Dispatched, QueuedStep
 from orchestrations.nodes import PatternRequest, agent_of
+from orchestrations.retrying import ACTIVITY_RETRY
 from orchestrations.run import Answer, NodeCall, Run
 from shared import names
 from shared.budget import NO_LIMIT, Allowance, Amount, give_back, minus, plus, set_aside, share, upper_bound, within
 from shared.contracts import AgentCard, AgentInput, AgentResult, ErrorInfo
 from shared.status import StepStatus
-
-# The stores and the bus come back within seconds or not for long; a run should outlive the first kind.
-ACTIVITY_RETRY = RetryPolicy(
-    first_retry_interval=timedelta(seconds=1),
-    max_number_of_attempts=6,
-    backoff_coefficient=2,
-    max_retry_interval=timedelta(seconds=30),
-)
 
 
 @dataclass
@@ -104,13 +98,15 @@ class FanOut[R: PatternRequest]:
     def finish(self, *, why: tuple[str, str] | None) -> tuple[Answer, ...]:
         """Stop waiting; every call's answer, in the order of the calls.
 
-        What is still open has timed out; or, when `why` gives an error's type and message, is not wanted any more.
+        What is still open has timed out; or, when `why` gives an error's type and message, is not wanted any more. It
+        is called off before the run goes on to anything else.
         """
         if self._timer is not None and not self._timer.is_complete:
             self._timer.cancel()
         self._branches.stop()
         for started in self._under_way.values():
             self._answer_for_open(started.call, why)
+            self.run.left_open.append(started.call)
         while self._waiting:
             call = self._waiting.popleft()
             kind, message = why or ("StepTimedOut", "not asked: time was over")
@@ -148,6 +144,7 @@ class FanOut[R: PatternRequest]:
         return amount
 
     def _begin(self, wave: list[_Started]) -> Step[None]:
+        yield from call_off_open(self.run)
         self._extend_timer(wave)
         queued = [started for started in wave if self._transport(started.call) == "bus"]
         refused = (yield from self._send(queued)) if queued else {}

@@ -18,10 +18,11 @@ from typing import Any
 from durabletask.task import OrchestrationContext
 
 from orchestrations.branches import Step
+from orchestrations.calling_off import call_off_open
 from orchestrations.calls import BeginRun, Begun, NestedResult, NestedRun
-from orchestrations.compensation import compensated
-from orchestrations.fan_out import ACTIVITY_RETRY
+from orchestrations.compensation import compensated, is_compensated
 from orchestrations.nodes import PatternRequest
+from orchestrations.retrying import ACTIVITY_RETRY
 from orchestrations.run import Run
 from orchestrations.steps import record_run
 from shared import names
@@ -47,7 +48,9 @@ def run_pattern[R: PatternRequest](
         result = RunResult(status=RunStatus.FAILED, error=begun.refused)
     else:
         try:
-            result = yield from shape(_root(ctx, request, begun))
+            run = _root(ctx, request, begun)
+            result = yield from shape(run)
+            yield from call_off_open(run, run_ends=not is_compensated(request, result))
             result = yield from compensated(ctx, request, result)
         except Exception as error:
             broken = ErrorInfo(type=type(error).__name__, message=str(error)[:2000])
@@ -71,8 +74,10 @@ def _run_nested[R: PatternRequest](
         path=given.path,
         budget=given.budget,
         whose=ForWhom(tenant=given.tenant, session=given.session),
+        calls_off=given.calls_off,
     )
     result = yield from shape(run)
+    yield from call_off_open(run)
     return NestedResult(result=result, left=run.budget).model_dump(mode="json")
 
 
@@ -96,4 +101,5 @@ def _root[R: PatternRequest](ctx: OrchestrationContext, request: R, begun: Begun
         budget=Allowance(tokens=limit.tokens, usd=limit.usd) if limit else NO_LIMIT,
         reused=begun.reused,
         whose=ForWhom(tenant=request.tenant, session=request.session),
+        calls_off=begun.calls_off,
     )

@@ -18,8 +18,8 @@ from orchestrations.asking import Branch, Ended, at_once, failed, input_bytes, o
 from orchestrations.branches import Branches, Step
 from orchestrations.calls import Publication, PublishedEvents
 from orchestrations.causality import CausalTree, Published, Reaction
-from orchestrations.fan_out import ACTIVITY_RETRY
 from orchestrations.requests import EventDrivenRequest
+from orchestrations.retrying import ACTIVITY_RETRY
 from orchestrations.run import Answer, NodeCall, Run
 from shared import names
 from shared.budget import NO_LIMIT, Amount, give_back, set_aside, upper_bound
@@ -93,6 +93,7 @@ class Reactions:
             seconds = (each.deadline - each.begun).total_seconds()
             result = failed(StepStatus.TIMED_OUT, "StepTimedOut", f"no answer within {seconds:g} s")
             self.answers[name] = answered(each.call, self.run.step_id(name), result)
+            self.run.left_open.append(each.call)
         self._open.clear()
 
     # -- beginning ----------------------------------------------------------------------------------------------

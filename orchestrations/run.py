@@ -13,43 +13,6 @@ from shared.contracts import AgentAccount, AgentCard, AgentInput, AgentResult, E
 from shared.status import StepStatus
 
 
-@dataclass
-class Run[R: PatternRequest]:
-    """One run. `path` is empty but for nested ones; `budget` is what is left now, kept by the steps.
-
-    `reused` is what the first steps made in an earlier run. `whose` is the same for all that is nested in a run.
-    """
-
-    ctx: OrchestrationContext
-    request: R
-    task_id: str
-    agents: Mapping[str, AgentCard]
-    given: AgentInput
-    deadline: datetime
-    path: str = ""
-    budget: Allowance = field(default=NO_LIMIT)
-    reused: tuple[EarlierOutput, ...] = ()
-    whose: ForWhom = field(default_factory=ForWhom)
-
-    @staticmethod
-    def time(ctx: OrchestrationContext) -> datetime:
-        """The orchestration's own time. The SDK gives it without a zone; it is UTC."""
-        return ctx.current_utc_datetime.replace(tzinfo=UTC)
-
-    @property
-    def now(self) -> datetime:
-        """The orchestration's own time."""
-        return self.time(self.ctx)
-
-    def step_id(self, name: str) -> str:
-        """The id of the step called `name`."""
-        return path_of(self.path, name)
-
-    def progress(self, **facts: Any) -> None:
-        """Say how far the run is, in a few small facts that anyone may see who asks the task hub."""
-        self.ctx.set_custom_status({"pattern": self.request.pattern, **facts})
-
-
 @dataclass(frozen=True, slots=True)
 class NodeCall:
     """A node to ask. `name` is unique in the pattern: a node asked twice is called differently each time.
@@ -72,6 +35,46 @@ class NodeCall:
         if isinstance(self.node, str):
             return self.node
         return self.node.agent if isinstance(self.node, AgentNode) else self.node.pattern
+
+
+@dataclass
+class Run[R: PatternRequest]:
+    """One run. `path` is empty but for nested ones; `budget` is what is left now, kept by the steps.
+
+    `reused` is what the first steps made in an earlier run. `whose` is the same for all that is nested in a run.
+    `left_open` are the calls that have begun and that nobody waits for any more, until they are called off.
+    """
+
+    ctx: OrchestrationContext
+    request: R
+    task_id: str
+    agents: Mapping[str, AgentCard]
+    given: AgentInput
+    deadline: datetime
+    path: str = ""
+    budget: Allowance = field(default=NO_LIMIT)
+    reused: tuple[EarlierOutput, ...] = ()
+    whose: ForWhom = field(default_factory=ForWhom)
+    calls_off: bool = False
+    left_open: list[NodeCall] = field(default_factory=list)
+
+    @staticmethod
+    def time(ctx: OrchestrationContext) -> datetime:
+        """The orchestration's own time. The SDK gives it without a zone; it is UTC."""
+        return ctx.current_utc_datetime.replace(tzinfo=UTC)
+
+    @property
+    def now(self) -> datetime:
+        """The orchestration's own time."""
+        return self.time(self.ctx)
+
+    def step_id(self, name: str) -> str:
+        """The id of the step called `name`."""
+        return path_of(self.path, name)
+
+    def progress(self, **facts: Any) -> None:
+        """Say how far the run is, in a few small facts that anyone may see who asks the task hub."""
+        self.ctx.set_custom_status({"pattern": self.request.pattern, **facts})
 
 
 @dataclass(frozen=True, slots=True)

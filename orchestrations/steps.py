@@ -13,8 +13,9 @@ from durabletask.task import OrchestrationContext
 
 from orchestrations.branches import Step
 from orchestrations.calls import Recorded, RunUpdate
-from orchestrations.fan_out import ACTIVITY_RETRY, FanOut
+from orchestrations.fan_out import FanOut
 from orchestrations.nodes import PatternRequest
+from orchestrations.retrying import ACTIVITY_RETRY
 from orchestrations.run import Answer, NodeCall, Run
 from shared import names
 from shared.contracts import RunResult

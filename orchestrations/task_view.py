@@ -7,7 +7,7 @@ from functools import reduce
 from pydantic import JsonValue
 
 from shared.contracts import AgentResult, Contract, ErrorInfo, EventDraft, Outcome, Usage
-from shared.state.documents import Attempt, PlannedStep, RunRecord, StepDocument
+from shared.state.documents import Attempt, PlannedStep, RunDocument, RunRecord, StepDocument
 from shared.status import RunStatus, StepStatus, run_is_over, step_is_over
 
 # How a step stands that no runner brought to its end, by what its run's account says of it.
@@ -72,11 +72,10 @@ def task_view(record: RunRecord) -> TaskView:
     result = run.result
     claimed = {step.step_id: step for step in record.steps}
     accounted = {line.step_id: _BY_ACCOUNT[line.outcome] for line in result.account} if result else {}
-    otherwise = StepStatus.SKIPPED if run_is_over(run.status) else StepStatus.PENDING
     steps = tuple(
         _claimed_view(planned, claimed[planned.step_id], accounted.get(planned.step_id))
         if planned.step_id in claimed
-        else _unclaimed_view(planned, accounted.get(planned.step_id, otherwise))
+        else _unclaimed_view(planned, accounted.get(planned.step_id, _unclaimed(run, planned.step_id)))
         for planned in (*run.plan, *_found_on_the_way(record))
     )
     return TaskView(
@@ -106,6 +105,11 @@ def _found_on_the_way(record: RunRecord) -> list[PlannedStep]:
     for planned in record.run.plan:
         found.pop(planned.step_id, None)
     return [PlannedStep(step_id=step_id, name=step_id, agent=agent) for step_id, agent in found.items()]
+
+
+def _unclaimed(run: RunDocument, step_id: str) -> StepStatus:
+    wanted = not run_is_over(run.status) and not run.has_called_off(step_id)
+    return StepStatus.PENDING if wanted else StepStatus.SKIPPED
 
 
 def _unclaimed_view(planned: PlannedStep, status: StepStatus) -> StepView:

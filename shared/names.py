@@ -23,6 +23,7 @@ EVENT_DECISION = "decision"
 """The external event by which a person decides a vote that nobody won."""
 
 ACTIVITY_BEGIN_RUN = "begin_run"
+ACTIVITY_CALL_OFF = "call_off"
 ACTIVITY_DISPATCH_AGENTS = "dispatch_agents"
 ACTIVITY_PUBLISH_EVENTS = "publish_events"
 ACTIVITY_RECORD_RUN = "record_run"

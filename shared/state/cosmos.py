@@ -5,7 +5,7 @@ event of the change is part of that same write. So no two agents ever write to o
 read (its run: is it still wanted?) and two writes (claim, record) however many steps there are.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 
 from shared.artifacts.store import ArtifactStore
@@ -35,12 +35,15 @@ from shared.state.decisions import (
     Claimed,
     ClaimRequest,
     Foreign,
+    NotWanted,
     decide_advance,
+    decide_call_off,
     decide_claim,
     decide_record,
     decide_release,
     decide_renewal,
     is_taken_over,
+    why_unwanted,
 )
 from shared.state.documents import Attempt, RunDocument, RunRecord, StepDocument, is_task_id
 from shared.state.events import EventLog, RunAdvanced, RunCreated, StepClaimed, StepRecorded, StepReleased, StepRenewed
@@ -105,6 +108,24 @@ class CosmosState:
                     return decision
         raise _contended(task_id)
 
+    async def call_off(self, task_id: str, step_ids: Sequence[str], *, now: datetime) -> None:
+        """One read and one patch of the run, made only if it is as it was read; see `StateStore.call_off`."""
+        for _ in range(_ROUNDS):
+            item = await self._container.read(run_item_id(task_id), task_id) if is_task_id(task_id) else None
+            run = await self._run(item) if item is not None else None
+            event = decide_call_off(run, task_id, step_ids, now)
+            if item is None or event is None:
+                return
+            stored = await self._bodies.packed(task_id, event)
+            try:
+                await self._reporting(
+                    task_id, str(item["id"]), {"updated_at": stored["at"]}, stored, etag=str(item["_etag"])
+                )
+            except (Changed, NotThere):
+                continue
+            return
+        raise _contended(task_id)
+
     async def claim_step(self, request: ClaimRequest) -> ClaimDecision:
         """Read the run, create the step; only a step that is there already is read too. See `StateStore.claim_step`.
 
@@ -115,7 +136,7 @@ class CosmosState:
             return Foreign(f"no run {task_id[:100]} is known")
         run = await self._read_run_document(task_id) or await self._run_by_a_write(task_id)
         # A first attempt is nearly always of a step that is not there yet; to look first would be a second read.
-        fresh = request.attempt == 1 and run is not None and not run_is_over(run.status)
+        fresh = request.attempt == 1 and run is not None and why_unwanted(run, step_id) is None
         for number in range(_ROUNDS):
             try:
                 item = None if fresh else await self._read_step_item(run, task_id, step_id)
@@ -134,7 +155,7 @@ class CosmosState:
 
     async def renew_step(
         self, task_id: str, step_id: str, *, owner: str, lease_until: datetime, now: datetime
-    ) -> RunStatus:
+    ) -> NotWanted | None:
         """One patch, made only while `owner` holds the step, and one read of its run; see `StateStore.renew_step`."""
         event = StepRenewed(at=now, step_id=step_id, lease_until=lease_until)
 
@@ -146,7 +167,7 @@ class CosmosState:
         run = await self._read_run_document(task_id)
         if run is None:
             raise ClaimLost(f"run {task_id} is gone")
-        return run.status
+        return why_unwanted(run, step_id)
 
     async def record_step(self, task_id: str, step_id: str, *, owner: str, result: AgentResult, now: datetime) -> None:
         """One patch, made only while `owner` holds the step; see `StateStore.record_step`."""

@@ -17,7 +17,7 @@ from shared.artifacts.store import ArtifactStore
 from shared.contracts import ArtifactRef
 from shared.errors import ArtifactCorrupted, NotFound, StateCorrupted
 from shared.state.documents import RunDocument, StepDocument
-from shared.state.events import EVENT, RunAdvanced, RunCreated, RunEvent, RunFound
+from shared.state.events import EVENT, RunAdvanced, RunCreated, RunEvent, RunFound, StepsCalledOff
 from shared.state.listing import search_words, summary_of
 from shared.state.projection import apply_to_run, apply_to_step
 from shared.status import RunStatus, run_is_over
@@ -106,7 +106,7 @@ def run_of(item: Item, events: Sequence[RunEvent]) -> RunDocument:
     """The run that a document's events add up to. Raises `StateCorrupted` when its head disagrees."""
     run: RunDocument | None = None
     for event in events:
-        if not isinstance(event, RunCreated | RunAdvanced | RunFound):
+        if not isinstance(event, RunCreated | RunAdvanced | StepsCalledOff | RunFound):
             raise corrupted(item, f"it has an event of a step, {event.kind}")
         run = apply_to_run(run, event)
     if run is None:
@@ -119,7 +119,7 @@ def step_of_item(item: Item, events: Sequence[RunEvent]) -> StepDocument:
     """The step that a document's events add up to. Raises `StateCorrupted` when its head disagrees."""
     step: StepDocument | None = None
     for event in events:
-        if isinstance(event, RunCreated | RunAdvanced | RunFound):
+        if isinstance(event, RunCreated | RunAdvanced | StepsCalledOff | RunFound):
             raise corrupted(item, f"it has an event of a run, {event.kind}")
         step = apply_to_step(str(item.get("task_id")), step, event)
     if step is None:

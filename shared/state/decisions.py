@@ -3,6 +3,7 @@
 Every store runs the same ones, inside whatever its own means of guarding a write is.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -10,7 +11,7 @@ from shared import names
 from shared.contracts import AgentResult, ErrorInfo, RunResult, Usage
 from shared.errors import ClaimLost, NotFound
 from shared.state.documents import LOST, Attempt, RunDocument, StepDocument
-from shared.state.events import RunAdvanced, StepClaimed, StepRecorded, StepReleased, StepRenewed
+from shared.state.events import RunAdvanced, StepClaimed, StepRecorded, StepReleased, StepRenewed, StepsCalledOff
 from shared.status import (
     RUN_TRANSITIONS,
     STEP_TRANSITIONS,
@@ -66,7 +67,7 @@ class Busy:
 
 @dataclass(frozen=True, slots=True)
 class NotWanted:
-    """The step's run is over, so that nobody waits for it."""
+    """Nobody waits for the step: its run is over, or goes on without it."""
 
     reason: str
 
@@ -95,8 +96,9 @@ def decide_claim(run: RunDocument | None, step: StepDocument | None, request: Cl
         return Finished(step.result)
     if run is None:
         return Foreign(f"no run {request.task_id} is known")
-    if not is_wanted(run.status, request.step_id):
-        return NotWanted(f"its run is {run.status.value}")
+    unwanted = why_unwanted(run, request.step_id)
+    if unwanted is not None:
+        return unwanted
     if step is not None and step.status is StepStatus.RUNNING and step.lease_until > request.now:
         return Busy(step.lease_until)
     check_transition(STEP_TRANSITIONS, step.status if step else StepStatus.PENDING, StepStatus.RUNNING)
@@ -119,11 +121,12 @@ def is_taken_over(step: StepDocument | None) -> bool:
     return step is not None and step.status is StepStatus.RUNNING
 
 
-def is_wanted(status: RunStatus, step_id: str) -> bool:
-    """Whether anybody wants this step of a run in that status."""
-    if status is RunStatus.CANCELLING:
-        return names.undoes(step_id)
-    return not run_is_over(status)
+def why_unwanted(run: RunDocument, step_id: str) -> NotWanted | None:
+    """Why nobody waits for this step of a run; None when somebody does."""
+    undoing = run.status is RunStatus.CANCELLING and names.undoes(step_id)
+    if run_is_over(run.status) or (run.status is RunStatus.CANCELLING and not undoing):
+        return NotWanted(f"its run is {run.status.value}")
+    return NotWanted("its run goes on without it") if run.has_called_off(step_id) else None
 
 
 def decide_record(step: StepDocument | None, owner: str, result: AgentResult, now: datetime) -> StepRecorded | None:
@@ -169,6 +172,19 @@ def decide_advance(
         return run
     check_transition(RUN_TRANSITIONS, run.status, to)
     return RunAdvanced(at=now, to=to, result=result)
+
+
+def decide_call_off(
+    run: RunDocument | None, task_id: str, step_ids: Sequence[str], now: datetime
+) -> StepsCalledOff | None:
+    """The event of a run going on without some steps; None when it does so already, or wants none of them anyway.
+
+    Raises `NotFound`.
+    """
+    if run is None:
+        raise NotFound(f"no run {task_id}")
+    new = () if run_is_over(run.status) else tuple(step for step in step_ids if not run.has_called_off(step))
+    return StepsCalledOff(at=now, step_ids=new) if new else None
 
 
 def _lost_attempt(step: StepDocument | None, asks_model: bool) -> Attempt | None:

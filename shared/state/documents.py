@@ -4,9 +4,9 @@ No two agents ever rewrite one document: a step's document belongs to whoever ho
 """
 
 import re
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import AwareDatetime, JsonValue
+from pydantic import AwareDatetime, Field, JsonValue
 
 from shared.contracts import AgentName, AgentResult, Contract, ErrorInfo, JsonData, RunResult, StepId, TaskId, Usage
 from shared.status import RunStatus, StepStatus
@@ -22,6 +22,10 @@ def is_task_id(text: str) -> bool:
     return _TASK_ID.fullmatch(text) is not None
 
 
+def _is_empty(value: tuple[str, ...]) -> bool:
+    return not value
+
+
 class PlannedStep(Contract):
     """A step that a run is going to take. `name` is what people call it."""
 
@@ -33,7 +37,8 @@ class PlannedStep(Contract):
 class RunDocument(Contract):
     """A run. `type` is its pattern, `workflow` the name under which it was asked for.
 
-    `input` is what its agents work on, `request` the whole of what was asked.
+    `input` is what its agents work on, `request` the whole of what was asked. `called_off` are the paths of steps, and
+    of nested patterns with all their steps, that nobody waits for any more though the run goes on.
     """
 
     schema_version: Literal[1] = 1
@@ -48,6 +53,11 @@ class RunDocument(Contract):
     updated_at: AwareDatetime
     completed_at: AwareDatetime | None = None
     result: RunResult | None = None
+    called_off: Annotated[tuple[StepId, ...], Field(exclude_if=_is_empty)] = ()
+
+    def has_called_off(self, step_id: str) -> bool:
+        """Whether nobody waits for this step any more, or for the nested pattern that it is a step of."""
+        return any(step_id == path or step_id.startswith(f"{path}.") for path in self.called_off)
 
 
 class Attempt(Contract):

@@ -29,6 +29,14 @@ class RunAdvanced(Contract):
     result: RunResult | None = None
 
 
+class StepsCalledOff(Contract):
+    """A run goes on and waits for these steps no more; a nested pattern's path stands for all the steps in it."""
+
+    kind: Literal["steps_called_off"] = "steps_called_off"
+    at: AwareDatetime
+    step_ids: tuple[StepId, ...] = Field(min_length=1)
+
+
 class StepClaimed(Contract):
     """A runner took a step. `lost` is the attempt of an earlier one that stopped without a word, if there was one."""
 
@@ -87,12 +95,20 @@ class StepFound(Contract):
     step: StepDocument
 
 
-type OfRun = RunCreated | RunAdvanced | RunFound
+type OfRun = RunCreated | RunAdvanced | StepsCalledOff | RunFound
 type OfStep = StepClaimed | StepRenewed | StepReleased | StepRecorded | StepFound
 type RunEvent = OfRun | OfStep
 
 _AnyEvent = Annotated[
-    RunCreated | RunAdvanced | RunFound | StepClaimed | StepRenewed | StepReleased | StepRecorded | StepFound,
+    RunCreated
+    | RunAdvanced
+    | StepsCalledOff
+    | RunFound
+    | StepClaimed
+    | StepRenewed
+    | StepReleased
+    | StepRecorded
+    | StepFound,
     Field(discriminator="kind"),
 ]
 

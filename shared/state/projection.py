@@ -19,13 +19,14 @@ from shared.state.events import (
     StepRecorded,
     StepReleased,
     StepRenewed,
+    StepsCalledOff,
 )
 from shared.status import StepStatus, run_is_over
 
 
 def step_of(event: RunEvent) -> str | None:
     """The step that an event tells of; None when it tells of the run itself."""
-    return None if isinstance(event, RunCreated | RunAdvanced | RunFound) else event.step_id
+    return None if isinstance(event, RunCreated | RunAdvanced | StepsCalledOff | RunFound) else event.step_id
 
 
 def apply_to_run(run: RunDocument | None, event: OfRun) -> RunDocument:
@@ -35,9 +36,11 @@ def apply_to_run(run: RunDocument | None, event: OfRun) -> RunDocument:
             if run is not None:
                 raise StateCorrupted(f"the log of run {run.task_id} begins twice")
             return event.run
+        case RunAdvanced() | StepsCalledOff() if run is None:
+            raise StateCorrupted("the log of a run does not begin with its creation")
+        case StepsCalledOff():
+            return run.model_copy(update={"called_off": run.called_off + event.step_ids, "updated_at": event.at})
         case RunAdvanced():
-            if run is None:
-                raise StateCorrupted("the log of a run does not begin with its creation")
             ended = event.at if run_is_over(event.to) else None
             changes = {"status": event.to, "result": event.result, "updated_at": event.at, "completed_at": ended}
             return run.model_copy(update=changes)
@@ -84,7 +87,7 @@ def replay(log: Iterable[NumberedEvent]) -> RunRecord | None:
         if numbered.sequence != expected:
             raise StateCorrupted(f"the log goes from event {expected - 1} to event {numbered.sequence}")
         event = numbered.event
-        if isinstance(event, RunCreated | RunAdvanced | RunFound):
+        if isinstance(event, RunCreated | RunAdvanced | StepsCalledOff | RunFound):
             run = apply_to_run(run, event)
         elif run is None:
             raise StateCorrupted("the log of a run does not begin with its creation")

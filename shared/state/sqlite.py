@@ -4,7 +4,7 @@ Documents are kept as they are, beside the events that they add up to: the disk 
 """
 
 import sqlite3
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 
@@ -17,15 +17,18 @@ from shared.state.decisions import (
     ClaimDecision,
     Claimed,
     ClaimRequest,
+    NotWanted,
     decide_advance,
+    decide_call_off,
     decide_claim,
     decide_record,
     decide_release,
     decide_renewal,
     is_taken_over,
+    why_unwanted,
 )
 from shared.state.documents import Attempt, RunDocument, RunRecord, StepDocument, is_task_id
-from shared.state.events import EventLog, NumberedEvent, OfStep, RunCreated, StepClaimed
+from shared.state.events import EventLog, NumberedEvent, OfRun, OfStep, RunCreated, StepClaimed
 from shared.state.listing import RunFilter, RunPage, summary_of
 from shared.state.projection import apply_to_run, apply_to_step, replayed
 from shared.state.sqlite_schema import (
@@ -81,18 +84,23 @@ class SqliteState:
             event = decide_advance(run, task_id, to, result, now)
             if isinstance(event, RunDocument):
                 return event
-            moved = apply_to_run(run, event)
-            summary = summary_of(moved)
-            db.execute(
-                "update runs set status = ?, summary = ?, body = ? where task_id = ?",
-                (moved.status, summary.model_dump_json(), moved.model_dump_json(), task_id),
-            )
+            moved = _write_run(db, task_id, run, event)
             position = db.execute("select position from runs where task_id = ?", (task_id,)).fetchone()[0]
-            insert_agents(db, summary.agents, position)
-            append_event(db, task_id, event)
+            insert_agents(db, summary_of(moved).agents, position)
             return moved
 
         return await self._writing(work)
+
+    async def call_off(self, task_id: str, step_ids: Sequence[str], *, now: datetime) -> None:
+        """Go on without steps; see `StateStore.call_off`."""
+
+        def work(db: sqlite3.Connection) -> None:
+            run = _run(db, task_id)
+            event = decide_call_off(run, task_id, step_ids, now)
+            if event is not None:
+                _write_run(db, task_id, run, event)
+
+        await self._writing(work)
 
     async def claim_step(self, request: ClaimRequest) -> ClaimDecision:
         """Claim a step; see `StateStore.claim_step`."""
@@ -109,16 +117,16 @@ class SqliteState:
 
     async def renew_step(
         self, task_id: str, step_id: str, *, owner: str, lease_until: datetime, now: datetime
-    ) -> RunStatus:
+    ) -> NotWanted | None:
         """Keep a claim; see `StateStore.renew_step`."""
 
-        def work(db: sqlite3.Connection) -> RunStatus:
+        def work(db: sqlite3.Connection) -> NotWanted | None:
             run, step = _run(db, task_id), _step(db, task_id, step_id)
             event = decide_renewal(step, owner, lease_until, now)
             if run is None:
                 raise ClaimLost(f"run {task_id} is gone")
             _write_step(db, task_id, step, event)
-            return run.status
+            return why_unwanted(run, step_id)
 
         return await self._writing(work)
 
@@ -227,6 +235,16 @@ def _step(db: sqlite3.Connection, task_id: str, step_id: str) -> StepDocument | 
 
 def _numbered(sequence: int, body: str, task_id: str) -> NumberedEvent:
     return read_document(NumberedEvent, f'{{"sequence": {sequence}, "event": {body}}}', task_id)
+
+
+def _write_run(db: sqlite3.Connection, task_id: str, run: RunDocument | None, event: OfRun) -> RunDocument:
+    changed = apply_to_run(run, event)
+    db.execute(
+        "update runs set status = ?, summary = ?, body = ? where task_id = ?",
+        (changed.status, summary_of(changed).model_dump_json(), changed.model_dump_json(), task_id),
+    )
+    append_event(db, task_id, event)
+    return changed
 
 
 def _write_step(db: sqlite3.Connection, task_id: str, step: StepDocument | None, event: OfStep) -> StepDocument:

@@ -1,11 +1,11 @@
 """The state store: runs and their steps. Every write is a create, or is guarded against a change in between."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 
 from shared.contracts import AgentResult, RunResult
-from shared.state.decisions import ClaimDecision, ClaimRequest
+from shared.state.decisions import ClaimDecision, ClaimRequest, NotWanted
 from shared.state.documents import Attempt, RunDocument, RunRecord
 from shared.state.events import EventLog
 from shared.state.listing import RunFilter, RunPage
@@ -29,14 +29,21 @@ class StateStore(Protocol):
         """Move a run on; doing so twice is doing it once. Raises `NotFound` and `IllegalTransition`."""
         ...
 
+    async def call_off(self, task_id: str, step_ids: Sequence[str], *, now: datetime) -> None:
+        """Let a run go on without these steps, and without all the steps of the nested patterns among them.
+
+        One write for all of them, and none when that was done before or the run is over. Raises `NotFound`.
+        """
+        ...
+
     async def claim_step(self, request: ClaimRequest) -> ClaimDecision:
         """Claim a step for one runner, atomically."""
         ...
 
     async def renew_step(
         self, task_id: str, step_id: str, *, owner: str, lease_until: datetime, now: datetime
-    ) -> RunStatus:
-        """Keep a claim until `lease_until`; how its run stands, so that a runner learns that it is not wanted any more.
+    ) -> NotWanted | None:
+        """Keep a claim until `lease_until`; why nobody waits for the step any more, if so, for its runner to stop.
 
         Raises `ClaimLost`.
         """

@@ -59,6 +59,8 @@ def event_driven(data: str = "tides", **more: Any) -> dict[str, Any]:
 LED = {"manager": "content-manager"}
 NESTED = {"pattern": "parallel", "name": "stage", "agents": ["web", "news"]}
 MISSING_ONE = {"pattern": "parallel", "name": "stage", "agents": ["web", failing("news")], "require": {"at_least": 1}}
+LOSING = {"pattern": "sequential", "name": "stage", "agents": [slow("web"), "social"]}
+WON = {"pattern": "parallel", "name": "stage", "agents": [slow("web"), "news"], "require": "any"}
 BUDGET = {"tokens": 40_000}
 
 SCENARIOS = (
@@ -76,6 +78,9 @@ SCENARIOS = (
         "parallel-timeout", parallel("web", hanging("news"), deadline_seconds=3, require={"at_least": 1}), "partial"
     ),
     Scenario("parallel-race", parallel(slow("web"), "news", require="any"), "completed"),
+    Scenario("parallel-called-off", parallel(slow("web"), "news", require="any", aggregator="aggregator"), "completed"),
+    Scenario("parallel-nested-lost", parallel(LOSING, "news", require="any", aggregator="aggregator"), "completed"),
+    Scenario("sequential-nested-race", sequential(WON, "writer"), "completed"),
     Scenario("parallel-budget", parallel("web", "news", "social", budget=BUDGET), "completed"),
     Scenario(
         "hierarchical-success", {"pattern": "hierarchical", "preset": "editorial", "request": "tides"}, "completed"

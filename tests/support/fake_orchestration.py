@@ -134,6 +134,11 @@ class FakeOrchestration[R]:
                 timer.complete(None)
         self.resume()
 
+    def stop(self) -> None:
+        """End it from outside, as a termination does."""
+        self._generator.close()
+        self.over, self.error = True, RuntimeError("it was terminated")
+
     def open_timers(self) -> list[datetime]:
         """When the timers are due that have neither fired nor been cancelled."""
         return [due for due, timer in self.ctx.timers if not timer.is_complete]

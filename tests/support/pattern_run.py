@@ -9,6 +9,7 @@ from typing import Any
 
 from orchestrations.calls import (
     Begun,
+    CallOff,
     Dispatch,
     Dispatched,
     Publication,
@@ -21,6 +22,7 @@ from orchestrations.nodes import PatternRequest
 from orchestrations.registry import PATTERNS
 from shared.contracts import AgentCard, AgentInput, AgentResult, ErrorInfo, RunResult
 from shared.events import Event, reaction_task
+from shared.names import nested_instance
 from tests.support.documents import a_card, a_result
 from tests.support.fake_orchestration import FakeOrchestration
 
@@ -32,7 +34,8 @@ class PatternRun:
 
     `sent` is what was put on queues, by step id, and the reactions that published events ask for; `inputs` what those
     agents were given; `published` the events on the topic; `updates` what was recorded. The topic takes nothing of the
-    event type `refused_event`.
+    event type `refused_event`. `called_off` are the paths that were, `stopped` the nested patterns among them; with
+    `calls_off` false the run is one that began before anything was.
     """
 
     def __init__(
@@ -43,6 +46,7 @@ class PatternRun:
         refused: Collection[str] = (),
         refused_event: str = "",
         task_id: str = "run-1",
+        calls_off: bool = True,
     ) -> None:
         given = request.model_dump(mode="json") if isinstance(request, PatternRequest) else dict(request)
         contract = PATTERNS[given["pattern"]]
@@ -53,6 +57,9 @@ class PatternRun:
         self.inputs: dict[str, AgentInput] = {}
         self.published: list[Event] = []
         self._refused_event = refused_event
+        self._calls_off = calls_off
+        self.called_off: list[str] = []
+        self.stopped: list[str] = []
         self.batches: list[list[str]] = []
         self.updates: list[RunUpdate] = []
         self.activities: list[tuple[str, Any]] = []
@@ -157,7 +164,9 @@ class PatternRun:
         self.activities.append((name, given))
         match name:
             case "begin_run":
-                return Begun(agents=self.cards).model_dump(mode="json")
+                return Begun(agents=self.cards, calls_off=self._calls_off).model_dump(mode="json")
+            case "call_off":
+                return self._call_off(CallOff.model_validate(given))
             case "record_run":
                 self.updates.append(RunUpdate.model_validate(given))
                 return {}
@@ -167,6 +176,13 @@ class PatternRun:
                 return self._publish(Publication.model_validate(given)).model_dump(mode="json")
             case _:
                 return None
+
+    def _call_off(self, asked: CallOff) -> dict[str, Any]:
+        self.called_off += asked.steps
+        for path in asked.nested:
+            self.stopped.append(path)
+            self.children[nested_instance(asked.task_id, path)].stop()
+        return {}
 
     def _publish(self, publication: Publication) -> PublishedEvents:
         if any(event.type == self._refused_event for event in publication.events):

@@ -37,7 +37,7 @@ class RandomLife:
     async def _one(self, number: int) -> None:
         step = self._random.choice(STEPS)
         owner = self._random.choice((self._owners.get(step, "nobody"), f"owner-{number}"))
-        match self._random.choice(("claim", "claim", "record", "release", "advance")):
+        match self._random.choice(("claim", "claim", "claim", "record", "release", "advance", "call off")):
             case "claim":
                 claim = a_claim(step, task_id=self._task_id, owner=owner, at=self._now, attempt=number % 3 + 1)
                 if isinstance(await self._store.claim_step(claim), Claimed):
@@ -48,6 +48,10 @@ class RandomLife:
             case "release":
                 attempt = an_attempt(number + 1).model_copy(update={"ended_at": after(self._now)})
                 await self._store.release_step(self._task_id, step, owner=owner, attempt=attempt)
+            case "call off":
+                # Rarely, or no step would be claimed any more.
+                if self._random.random() < 0.2:
+                    await self._store.call_off(self._task_id, [step, "nested"], now=after(self._now))
             case _:
                 to = self._random.choice((RunStatus.RUNNING, *RunStatus))
                 if run_is_over(to) and self._random.random() < 0.8:

@@ -199,11 +199,11 @@ async def test_a_message_that_says_a_later_attempt_is_taken_at_its_word(running:
 # -- claims that are kept ---------------------------------------------------------------------------------------
 
 
-async def test_a_claim_that_is_renewed_lasts_from_then_on_and_says_how_its_run_stands(running: StateStore) -> None:
+async def test_a_claim_that_is_renewed_lasts_from_then_on_and_is_still_wanted(running: StateStore) -> None:
     await claimed(running, a_claim())
     later = after(100) + LEASE
-    status = await running.renew_step("run-1", "research", owner="first", lease_until=later, now=after(100))
-    assert status is RunStatus.RUNNING
+    unwanted = await running.renew_step("run-1", "research", owner="first", lease_until=later, now=after(100))
+    assert unwanted is None
     late = LEASE.total_seconds() + 1
     assert await running.claim_step(a_claim(owner="second", at=late)) == Busy(later)
     assert [step.lease_until for step in await steps(running)] == [later]
@@ -213,8 +213,8 @@ async def test_a_claim_that_is_renewed_lasts_from_then_on_and_says_how_its_run_s
 async def test_a_renewal_tells_its_owner_that_the_run_is_over(running: StateStore) -> None:
     await claimed(running, a_claim())
     await running.advance_run("run-1", RunStatus.CANCELLED, now=after(1), result=a_run_result(RunStatus.CANCELLED))
-    status = await running.renew_step("run-1", "research", owner="first", lease_until=after(99), now=after(2))
-    assert status is RunStatus.CANCELLED
+    unwanted = await running.renew_step("run-1", "research", owner="first", lease_until=after(99), now=after(2))
+    assert unwanted == NotWanted("its run is cancelled")
 
 
 @pytest.mark.parametrize("end", ["taken over", "recorded", "released", "never claimed", "no such run"])

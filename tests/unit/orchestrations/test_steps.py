@@ -8,8 +8,8 @@ from durabletask.task import OrchestrationContext
 
 from orchestrations.branches import Step
 from orchestrations.calls import Dispatch, Dispatched, QueuedStep, Recorded, Rejection, RunUpdate
-from orchestrations.fan_out import ACTIVITY_RETRY
 from orchestrations.requests import SequentialRequest
+from orchestrations.retrying import ACTIVITY_RETRY
 from orchestrations.run import Answer, NodeCall, Run
 from orchestrations.steps import NotRecorded, call_node, record_run
 from shared.contracts import AgentCard, AgentInput, AgentResult, AgentTask, ErrorInfo

@@ -21,7 +21,7 @@ def test_durable_names_are_what_they_have_always_been() -> None:
     assert (names.CONTENT_PIPELINE, names.PARALLEL_RESEARCH) == ("content", "research")
     assert [names.orchestrator(pattern) for pattern in ("sequential", "review-loop")] == ["sequential", "review_loop"]
     assert names.nested_instance("run", "stage.vote") == "run:stage.vote"
-    assert names.ACTIVITY_BEGIN_RUN == "begin_run"
+    assert (names.ACTIVITY_BEGIN_RUN, names.ACTIVITY_CALL_OFF) == ("begin_run", "call_off")
     assert (names.ACTIVITY_DISPATCH_AGENTS, names.ACTIVITY_RECORD_RUN) == ("dispatch_agents", "record_run")
 
 
