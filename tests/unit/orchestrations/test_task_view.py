@@ -159,3 +159,11 @@ def test_a_step_that_only_the_account_knows_is_shown_too() -> None:
     run = a_run(status=RunStatus.FAILED, result=RunResult(status=RunStatus.FAILED, account=(line,)))
     last = view(run=run).steps[-1]
     assert (last.step_id, last.status) == ("judge", StepStatus.FAILED)
+
+
+def test_a_step_that_its_run_goes_on_without_is_skipped_unless_it_was_begun() -> None:
+    run = a_run(status=RunStatus.RUNNING, called_off=("research", "writer"))
+    assert [step.status for step in view(finished("writer"), run=run).steps] == [
+        StepStatus.SKIPPED,
+        StepStatus.SUCCEEDED,
+    ]
