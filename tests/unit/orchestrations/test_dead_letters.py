@@ -367,6 +367,27 @@ async def test_a_copy_that_cannot_be_sent_leaves_the_dead_letter_where_it_is(des
     assert [each["id"] for each in await desk.letters()] == [dead.id]
 
 
+async def test_a_crash_between_the_copy_and_the_removal_loses_nothing(desk: Desk, world: World) -> None:
+    dead = desk.kill(a_task(reply_to=None))
+
+    class Dying:
+        peek_dead, send = world.bus.peek_dead, world.bus.send
+
+        async def take_dead(self, _: str, __: Any, handle: Any) -> frozenset[int]:
+            assert await handle(dead) is True
+            raise BusUnavailable("the process ends here, before the dead letter is removed")
+
+    replayer = Replayer(places_of(CARDS), CARDS, None, world.but(bus=Dying()))  # type: ignore[arg-type]
+    with pytest.raises(BusUnavailable):
+        await replayer.replay([(QUEUE, dead.sequence_number)], Replay(rate=1, by="Ann"))
+    assert [each["id"] for each in await desk.letters()] == [dead.id]
+    world.clock.advance(timedelta(seconds=1))
+    assert (await desk.replayed(dead))["action"] == "sent"
+    copies = world.bus.taken(QUEUE)
+    assert len({copy.message_id for copy in copies}) == 2
+    assert {copy.body for copy in copies} == {dead.body}, "one step, which is claimed once"
+
+
 async def test_a_start_that_began_its_run_after_all_is_not_started_again(desk: Desk, world: World) -> None:
     request = {"pattern": "sequential", "request": {"topic": "tides"}, "agents": ["research"]}
     dead = desk.kill(json.dumps(request).encode(), names.START_QUEUE)
