@@ -305,6 +305,17 @@ async def test_an_agent_at_work_is_stopped_at_its_next_heartbeat_once_its_run_is
     assert (step.status, step.result and step.result.usage) == (StepStatus.SKIPPED, USAGE)
 
 
+async def test_an_agent_at_work_is_stopped_at_its_next_heartbeat_once_its_run_goes_on_without_it(world: World) -> None:
+    call = LongCall(world)
+    first = Process(world, call.spec, "first")
+    await begun(call)
+    await eventually(lambda: len(world.model.requests) == 1)
+    await world.store.call_off("run-1", [(await world.step()).step_id], now=world.clock.now())
+    world.clock.advance(HEARTBEAT)
+    assert isinstance(await first.delivery, Unwanted)
+    assert (call.stopped, (await world.step()).status) == (1, StepStatus.SKIPPED)
+
+
 async def test_an_agent_whose_step_was_taken_over_is_stopped_and_records_nothing(world: World) -> None:
     call = LongCall(world)
     first = Process(world, call.spec, "first")
