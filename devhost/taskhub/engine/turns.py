@@ -4,6 +4,10 @@ A turn replays the whole history, so what comes together is best taken in togeth
 sub-orchestrations of an instance are under way, its turn waits until nothing came for some passes of the event loop,
 more of them the longer its history is: a long replay costs more than the wait for what is about to come. With nothing
 else under way it runs at once.
+
+External events come from outside one by one, and nobody knows how many are still to come. After a turn that took long,
+an orchestration rests for twice as long before it takes in events alone: a thousand answers then cost some dozen
+replays, and those who answer are not starved by them.
 """
 
 import asyncio
@@ -18,7 +22,7 @@ from devhost.taskhub.engine import events
 from devhost.taskhub.engine.actions import Actions
 from devhost.taskhub.engine.activities import RERUN_AFTER
 from devhost.taskhub.engine.context import Context
-from devhost.taskhub.engine.instance import Instance
+from devhost.taskhub.engine.instance import Instance, Pending
 from devhost.taskhub.hub import Turn, WorkItemExecutor
 from devhost.taskhub.versioning import answer_to_mismatch
 
@@ -26,6 +30,9 @@ _log = logging.getLogger(__name__)
 
 _SHORTEST_WAIT: Final = 8
 _EVENTS_A_PASS: Final = 8
+# In seconds of the event loop: turns under the first are not worth a rest, and none is longer than the second.
+_LONG_TURN, _LONGEST_REST = 0.01, 1.0
+_RESTS: Final = 2
 _WAKING: Final = frozenset({"executionResumed", "executionTerminated"})
 
 
@@ -44,6 +51,8 @@ class Turns:
         self._ripe: dict[Instance, None] = {}
         self._running: set[asyncio.Task[None]] = set()
         self._again = 0
+        # When each that rests may take in events again, by the event loop's time.
+        self._resting: dict[Instance, float] = {}
         self._turned_away: set[str] = set()
         context.instances.on_event = self.note
         context.pulse.listen(self._on_pass)
@@ -56,7 +65,8 @@ class Turns:
     @property
     def busy(self) -> bool:
         """Whether one runs, or will without anything else happening."""
-        return bool(self._running or self._ripe or self._ripening or self._again)
+        at_work = self._running or self._ripe or self._ripening or self._again
+        return bool(at_work) or any(map(_can_run, self._resting))
 
     @property
     def may_change_soon(self) -> bool:
@@ -65,7 +75,7 @@ class Turns:
 
     def note(self, instance: Instance) -> None:
         """Something came for the instance, or it may go on."""
-        if not _can_run(instance) or instance in self._ripe:
+        if not _can_run(instance) or instance in self._ripe or self._rests(instance):
             return
         wait = 0
         if instance.activities or instance.children:
@@ -76,6 +86,26 @@ class Turns:
             self._ripening.pop(instance, None)
             self._ripe[instance] = None
         self._context.pulse.ring()
+
+    def _rests(self, instance: Instance) -> bool:
+        until = self._resting.get(instance)
+        if until is None:
+            return False
+        if asyncio.get_running_loop().time() < until and all(map(_is_external, instance.inbox)):
+            return True
+        del self._resting[instance]
+        return False
+
+    def _rest(self, instance: Instance, took: float) -> None:
+        if took < _LONG_TURN or instance.finished:
+            return
+        loop, seconds = asyncio.get_running_loop(), min(took * _RESTS, _LONGEST_REST)
+        self._resting[instance] = loop.time() + seconds
+        loop.call_later(seconds, self._rested, instance)
+
+    def _rested(self, instance: Instance) -> None:
+        self._resting.pop(instance, None)
+        self.note(instance)
 
     def _on_pass(self) -> bool:
         passes = self._context.pulse.passes
@@ -120,6 +150,8 @@ class Turns:
         self._context.pulse.ring()
 
     async def _run(self, instance: Instance, turn: Turn, executor: WorkItemExecutor) -> None:
+        loop = asyncio.get_running_loop()
+        begun = loop.time()
         try:
             response = await executor.orchestrator(turn)
         except Exception:
@@ -127,6 +159,7 @@ class Turns:
             self._later(instance)
             return
         self._context.crash_points.reached("turn-ended")
+        self._rest(instance, loop.time() - begun)
         self._keep(instance, turn.new_events, response)
 
     def _keep(self, instance: Instance, taken_in: Sequence[pb.HistoryEvent], response: pb.OrchestratorResponse) -> None:
@@ -145,6 +178,10 @@ class Turns:
     def _try_again(self, instance: Instance) -> None:
         self._again -= 1
         self.note(instance)
+
+
+def _is_external(message: Pending) -> bool:
+    return str(message.event.WhichOneof("eventType")) == "eventRaised"
 
 
 def _can_run(instance: Instance) -> bool:
