@@ -31,7 +31,7 @@ def test_the_demo_prints_the_article_the_timeline_and_where_to_look_and_labels_t
     assert "Why the sea is salt" in shown.stdout
     assert "[offline model]" in shown.stdout
     assert "No language model was called" in shown.stdout
-    assert "queue wait" in shown.stdout
+    assert "queued" in shown.stdout
     assert "/api/task/" in shown.stdout
     [article] = (tmp_path / "data" / "artifacts").glob("*/*")
     assert "[offline model]" in article.read_text()

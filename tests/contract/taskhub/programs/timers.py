@@ -136,6 +136,6 @@ def late_timer(ctx: task.OrchestrationContext, _: None) -> Steps:
     return "the first timer fired while the second was waited for"
 
 
-@program(order=Order.RACING)
+@program(order=Order.BAG)
 async def timer_that_fires_while_another_is_waited_for(run: Run) -> None:
     await run.go(late_timer)

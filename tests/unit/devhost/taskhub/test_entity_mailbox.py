@@ -189,8 +189,9 @@ class Model:
                 self.lock, self.locked_at = message.lock, max([each.number for each in self.queue], default=0)
 
     def asked(self, owner: str) -> bool:
-        """Whether the owner's section has a request here: it never has two."""
-        return any(each.lock is not None and each.lock.owner == owner for each in self.queue)
+        """Whether the owner's section has a request or the lock here: the SDK refuses sections in one another."""
+        holds = self.lock is not None and self.lock.owner == owner
+        return holds or any(each.lock is not None and each.lock.owner == owner for each in self.queue)
 
     locked_at = 0
 
