@@ -6,14 +6,14 @@ In a session they know what was said before, whoever of them said it, and rememb
 from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, create_model
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, create_model
 
 from agents.context import AgentContext
+from agents.forms import read_form
 from agents.memory import CONVERSATION_TOKENS
 from agents.prompting import memory_text, prompt_tokens, system_prompt, user_message
 from agents.spec import AgentSpec
 from shared.contracts import AgentInput
-from shared.errors import InvalidRequest
 from shared.memory.entries import line_of
 from shared.turns import MAX_REASON, Turn, TurnPaper
 
@@ -53,12 +53,7 @@ def desk_agent(*, name: str, description: str, role: str, task: str, **limits: A
 
 def read_paper(given: AgentInput) -> TurnPaper:
     """What the holder is given. Raises `InvalidRequest` when the request is no `TurnPaper`."""
-    try:
-        return TurnPaper.model_validate(given.request)
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        where = ".".join(str(part) for part in ("input.request", *first["loc"]))
-        raise InvalidRequest(f"{where}: nothing to hold: {first['msg']}", field=where) from None
+    return read_form(given, TurnPaper, "nothing to hold")
 
 
 def turn_model(paper: TurnPaper) -> type[BaseModel]:

@@ -3,13 +3,13 @@
 import re
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, create_model
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, create_model
 
 from agents.context import AgentContext
+from agents.forms import read_form
 from agents.prompting import prompt_tokens, system_prompt, user_message
 from agents.spec import AgentSpec
 from shared.contracts import AgentInput
-from shared.errors import InvalidRequest
 from shared.plans import MAX_TASKS, Plan, PlanningRequest
 
 _ID: Any = Annotated[str, Field(min_length=1, max_length=80)]
@@ -39,12 +39,7 @@ async def plan(context: AgentContext, given: AgentInput) -> JsonValue:
 
     Raises `InvalidRequest` for a request that is no `PlanningRequest`.
     """
-    try:
-        asked = PlanningRequest.model_validate(given.request)
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        where = ".".join(str(part) for part in ("input.request", *first["loc"]))
-        raise InvalidRequest(f"{where}: nothing to plan: {first['msg']}", field=where) from None
+    asked = read_form(given, PlanningRequest, "nothing to plan")
     form: Any = await context.ask_for(plan_form(asked), SYSTEM, user_message(given))
     tasks: list[JsonValue] = [_with_plain_ids(task.model_dump()) for task in (form.task, *form.further_tasks)]
     return {"tasks": tasks}

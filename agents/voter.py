@@ -3,14 +3,14 @@
 from enum import StrEnum
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, create_model
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, create_model
 
 from agents.context import AgentContext
+from agents.forms import read_form
 from agents.prompting import prompt_tokens, system_prompt, user_message
 from agents.spec import AgentSpec
 from shared.ballots import MAX_REASON, BallotAnswer, BallotPaper
 from shared.contracts import AgentInput
-from shared.errors import InvalidRequest
 
 ABSTAIN = "abstain"
 
@@ -47,12 +47,7 @@ def voter_agent(*, name: str, description: str, role: str, task: str, **limits: 
 
 def read_paper(given: AgentInput) -> BallotPaper:
     """The ballot paper in the request. Raises `InvalidRequest` when it is none."""
-    try:
-        return BallotPaper.model_validate(given.request)
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        where = ".".join(str(part) for part in ("input.request", *first["loc"]))
-        raise InvalidRequest(f"{where}: no ballot paper: {first['msg']}", field=where) from None
+    return read_form(given, BallotPaper, "no ballot paper")
 
 
 def ballot_model(paper: BallotPaper) -> type[BaseModel]:

@@ -111,6 +111,7 @@ async def test_a_record_whose_answer_was_lost_on_the_way_is_found_to_be_there(
     # The client itself tries again when a connection breaks off.
     service.answers = [keep, Answer(412), Answer(200, kept)]
     await store.record_step("run-1", "research", owner="first", result=a_result(), now=after(1))
+    assert len(service.asked) == 3
 
 
 async def test_a_claim_whose_answer_was_lost_on_the_way_is_the_askers_all_the_same(

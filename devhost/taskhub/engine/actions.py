@@ -17,7 +17,7 @@ from devhost.taskhub.engine.activities import Activities
 from devhost.taskhub.engine.context import Context
 from devhost.taskhub.engine.entity_port import EntityPort
 from devhost.taskhub.engine.instance import Instance, Parent
-from devhost.taskhub.engine.lifecycle import AlreadyExists, Beginning, Lifecycle
+from devhost.taskhub.engine.lifecycle import Lifecycle
 from devhost.taskhub.engine.outstanding import Outstanding
 
 _log = logging.getLogger(__name__)
@@ -126,20 +126,7 @@ class Actions:
         instance.history.append(events.child_created(now, action.id, asked))
         parent = Parent(instance.id, instance.execution_id, action.id)
         instance.children[action.id] = asked.instanceId
-        beginning = Beginning(
-            name=asked.name,
-            instance_id=asked.instanceId,
-            version=asked.version.value if asked.HasField("version") else None,
-            input=asked.input.value if asked.HasField("input") else None,
-            tags=dict(asked.tags),
-            trace_context=asked.parentTraceContext if asked.HasField("parentTraceContext") else None,
-            parent=parent,
-        )
-        try:
-            self._lifecycle.begin(beginning)
-        except AlreadyExists as refused:
-            failure = pb.TaskFailureDetails(errorType="OrchestrationAlreadyExists", errorMessage=str(refused))
-            self._lifecycle.report(parent, asked.instanceId, events.child_failed(now, action.id, failure))
+        self._lifecycle.begin_child(asked, parent)
 
     def _send_event(self, instance: Instance, action: pb.OrchestratorAction, now: int) -> None:
         sent = action.sendEvent

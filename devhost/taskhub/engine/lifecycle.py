@@ -146,6 +146,26 @@ class Lifecycle:
             if child is not None and child.parent is not None and child.parent.instance_id == instance.id:
                 self.terminate(child, output, recursive=True)
 
+    def begin_child(
+        self, asked: pb.CreateSubOrchestrationAction | pb.SubOrchestrationInstanceCreatedEvent, parent: Parent
+    ) -> None:
+        """Create the sub-orchestration that `parent` waits for; one that cannot be is reported to it as failed."""
+        beginning = Beginning(
+            name=asked.name,
+            instance_id=asked.instanceId,
+            version=asked.version.value if asked.HasField("version") else None,
+            input=asked.input.value if asked.HasField("input") else None,
+            tags=dict(asked.tags),
+            trace_context=asked.parentTraceContext if asked.HasField("parentTraceContext") else None,
+            parent=parent,
+        )
+        try:
+            self.begin(beginning)
+        except AlreadyExists as refused:
+            failure = pb.TaskFailureDetails(errorType="OrchestrationAlreadyExists", errorMessage=str(refused))
+            failed = events.child_failed(self._context.timers.now(), parent.task_id, failure)
+            self.report(parent, asked.instanceId, failed)
+
     def report(self, parent: Parent, child_id: str, event: pb.HistoryEvent) -> None:
         """Tell the execution that waits for a sub-orchestration what came of it; nobody may wait any more."""
         instance = self._instances.find(parent.instance_id)

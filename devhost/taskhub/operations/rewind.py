@@ -11,7 +11,6 @@ from durabletask.internal import orchestrator_service_pb2 as pb
 from devhost.taskhub.engine import events
 from devhost.taskhub.engine.engine import Engine
 from devhost.taskhub.engine.instance import Instance, Parent, Pending
-from devhost.taskhub.engine.lifecycle import AlreadyExists, Beginning
 from devhost.taskhub.engine.outstanding import outstanding
 from devhost.taskhub.operations.rewinding import execution_rewound, rewound
 
@@ -70,7 +69,7 @@ def _goes_on(engine: Engine, asked: pb.SubOrchestrationInstanceCreatedEvent, par
     """Have `parent` get a result of the sub-orchestration that was asked for; False when that must be rewound first."""
     child = engine.context.instances.find(asked.instanceId)
     if child is None or child.parent is None or child.parent.instance_id != parent.instance_id:
-        _begin_again(engine, asked, parent)
+        engine.lifecycle.begin_child(asked, parent)
     elif child.status == pb.ORCHESTRATION_STATUS_FAILED:
         return False
     elif child.finished:
@@ -79,24 +78,6 @@ def _goes_on(engine: Engine, asked: pb.SubOrchestrationInstanceCreatedEvent, par
         child.parent = parent
         engine.context.instances.touch(child)
     return True
-
-
-def _begin_again(engine: Engine, asked: pb.SubOrchestrationInstanceCreatedEvent, parent: Parent) -> None:
-    beginning = Beginning(
-        name=asked.name,
-        instance_id=asked.instanceId,
-        version=asked.version.value if asked.HasField("version") else None,
-        input=asked.input.value if asked.HasField("input") else None,
-        tags=dict(asked.tags),
-        trace_context=asked.parentTraceContext if asked.HasField("parentTraceContext") else None,
-        parent=parent,
-    )
-    try:
-        engine.lifecycle.begin(beginning)
-    except AlreadyExists as refused:
-        failure = pb.TaskFailureDetails(errorType="OrchestrationAlreadyExists", errorMessage=str(refused))
-        failed = events.child_failed(engine.context.timers.now(), parent.task_id, failure)
-        engine.lifecycle.report(parent, asked.instanceId, failed)
 
 
 def _report(engine: Engine, child: Instance, parent: Parent) -> None:

@@ -56,7 +56,11 @@ async def test_nobody_is_told_of_what_can_be_read_is_anothers_or_says_not_who_wa
 
 
 async def test_a_task_hub_that_does_not_answer_changes_nothing_for_the_message() -> None:
-    async def down(_: ReplyTo, __: AgentResult) -> None:
+    told: list[ReplyTo] = []
+
+    async def down(waiting: ReplyTo, _: AgentResult) -> None:
+        told.append(waiting)
         raise TaskHubUnavailable("down")
 
     await tell_who_waits("tester", body(attempt=0), down)
+    assert len(told) == 1
