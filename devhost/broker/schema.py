@@ -8,9 +8,8 @@ import sqlite3
 from pathlib import Path
 
 from devhost.broker.errors import StoreInUse, StoreUnreadable
+from devhost.owned_file import FileKind, ForeignFile, OtherVersion, take
 
-_APPLICATION_ID = 0x4D535442
-_VERSION = 1
 _NUMBER_BITS = 40
 
 _TABLES = """
@@ -46,6 +45,7 @@ CREATE TABLE sessions(
     updated_at INTEGER NOT NULL,
     PRIMARY KEY(queue, session_id)) WITHOUT ROWID;
 """
+_KIND = FileKind(application_id=0x4D535442, version=1, tables=_TABLES, cache_kib=8192)
 
 
 def message_key(queue: int, number: int) -> int:
@@ -73,41 +73,20 @@ def open_file(path: Path) -> sqlite3.Connection:
     except sqlite3.Error as error:
         raise StoreUnreadable(f"{path}: {error}") from error
     try:
-        _take(connection, path)
-        _prepare(connection, path)
-    except sqlite3.Error as error:
+        take(connection, _KIND)
+    except (sqlite3.Error, ForeignFile, OtherVersion) as error:
         connection.close()
-        if error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY:
-            raise StoreInUse(f"{path} is in use by another process; a broker's file has one user at a time") from error
-        raise StoreUnreadable(f"{path} cannot be read: {error}") from error
-    except BaseException:
-        connection.close()
-        raise
+        raise _refusal(path, error) from error
     return connection
 
 
-def _take(connection: sqlite3.Connection, path: Path) -> None:
-    # Asked before anything is changed, so that a foreign file is left exactly as it was.
-    (application_id,) = connection.execute("PRAGMA application_id").fetchone()
-    (objects,) = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
-    if objects and application_id != _APPLICATION_ID:
-        raise StoreUnreadable(f"{path} is a database of another program")
-    # Exclusive for the connection's life: no shared-memory file, and a second process is refused.
-    connection.execute("PRAGMA locking_mode=EXCLUSIVE")
-    connection.execute("PRAGMA journal_mode=WAL")
-    connection.execute("PRAGMA synchronous=FULL")
-    connection.execute("PRAGMA secure_delete=OFF")
-    connection.execute("PRAGMA cache_size=-8192")
-    connection.execute("PRAGMA wal_autocheckpoint=2000")
-    connection.execute("BEGIN EXCLUSIVE")
-    connection.execute("COMMIT")
-
-
-def _prepare(connection: sqlite3.Connection, path: Path) -> None:
-    (version,) = connection.execute("PRAGMA user_version").fetchone()
-    if version == 0:
-        connection.executescript(
-            f"BEGIN; {_TABLES} PRAGMA application_id={_APPLICATION_ID}; PRAGMA user_version={_VERSION}; COMMIT;"
-        )
-    elif version != _VERSION:
-        raise StoreUnreadable(f"{path} was written by another version ({version}, not {_VERSION})")
+def _refusal(path: Path, error: Exception) -> StoreInUse | StoreUnreadable:
+    match error:
+        case ForeignFile():
+            return StoreUnreadable(f"{path} is a database of another program")
+        case OtherVersion(found=found):
+            return StoreUnreadable(f"{path} was written by another version ({found}, not {_KIND.version})")
+        case sqlite3.Error() if error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY:
+            return StoreInUse(f"{path} is in use by another process; a broker's file has one user at a time")
+        case _:
+            return StoreUnreadable(f"{path} cannot be read: {error}")

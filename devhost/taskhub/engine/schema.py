@@ -9,9 +9,8 @@ from pathlib import Path
 from typing import Final
 
 from devhost.errors import StartError
+from devhost.owned_file import FileKind, ForeignFile, OtherVersion, take
 
-_APPLICATION_ID: Final = 0x4D535448
-_VERSION: Final = 1
 _CHUNK_BITS: Final = 24
 
 _TABLES: Final = """
@@ -59,6 +58,7 @@ CREATE INDEX entities_without_state ON entities(entity_id) WHERE state IS NULL;
 CREATE INDEX entities_locked ON entities(owner) WHERE owner IS NOT NULL;
 CREATE TABLE entity_messages(number INTEGER PRIMARY KEY, entity_id TEXT NOT NULL, due_at INTEGER, event BLOB NOT NULL);
 """
+_KIND: Final = FileKind(application_id=0x4D535448, version=1, tables=_TABLES, cache_kib=2048)
 
 
 def chunk_id(key: int, number: int) -> int:
@@ -86,49 +86,27 @@ def open_file(path: Path) -> sqlite3.Connection:
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         connection = sqlite3.connect(path, timeout=0, isolation_level=None)
-        _take(connection, path)
-        _prepare(connection, path)
+        take(connection, _KIND)
         _count_life(connection)
-    except (sqlite3.Error, OSError) as error:
+    except (sqlite3.Error, OSError, ForeignFile, OtherVersion) as error:
         if connection is not None:
             connection.close()
-        raise StartError(
-            f"the task hub's file {path} cannot be used: {error}; move it away to begin with an empty task hub"
-        ) from error
-    except StartError:
-        if connection is not None:
-            connection.close()
-        raise
+        raise StartError(f"the task hub's file {path} {_refusal(error)}") from error
     return connection
 
 
-def _take(connection: sqlite3.Connection, path: Path) -> None:
-    # Asked before anything is changed, so that a foreign file is left exactly as it was.
-    (application_id,) = connection.execute("PRAGMA application_id").fetchone()
-    (objects,) = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
-    if objects and application_id != _APPLICATION_ID:
-        raise StartError(f"the task hub's file {path} is a database of another program")
-    # Exclusive for the connection's life: no shared-memory file, and a second process is refused.
-    connection.execute("PRAGMA locking_mode=EXCLUSIVE")
-    connection.execute("PRAGMA journal_mode=WAL")
-    connection.execute("PRAGMA synchronous=FULL")
-    connection.execute("PRAGMA cache_size=-2048")
-    connection.execute("PRAGMA wal_autocheckpoint=2000")
-    connection.execute("BEGIN EXCLUSIVE")
-    connection.execute("COMMIT")
-
-
-def _prepare(connection: sqlite3.Connection, path: Path) -> None:
-    (version,) = connection.execute("PRAGMA user_version").fetchone()
-    if version == 0:
-        connection.executescript(
-            f"BEGIN; {_TABLES} PRAGMA application_id={_APPLICATION_ID}; PRAGMA user_version={_VERSION}; COMMIT;"
-        )
-    elif version > _VERSION:
-        raise StartError(
-            f"the task hub's file {path} was written by a newer version of this host"
-            f" (its schema is {version}, this host knows {_VERSION}): use that version, or move the file away"
-        )
+def _refusal(error: Exception) -> str:
+    match error:
+        case ForeignFile():
+            return "is a database of another program"
+        case OtherVersion(found=found):
+            age = "a newer" if found > _KIND.version else "another"
+            return (
+                f"was written by {age} version of this host (its schema is {found}, this host knows {_KIND.version}):"
+                " use that version, or move the file away"
+            )
+        case _:
+            return f"cannot be used: {error}; move it away to begin with an empty task hub"
 
 
 def _count_life(connection: sqlite3.Connection) -> None:
