@@ -1,49 +1,7 @@
-"""The composition root: builds the app and registers its blueprints. Nothing else happens here."""
+"""What the Functions host loads: the app, composed over the resources that the settings name. Nothing else happens."""
 
-import azure.durable_functions as df
-import azure.functions as func
-
-from agents.activities import activity_functions
-from agents.catalog import CATALOG
-from agents.delivery import QueueConsumer
-from agents.http_api import agent_routes
-from agents.memory_api import memory_routes
-from agents.queues import queue_functions
-from agents.runner import AgentRunner
-from agents.subscriptions import EventConsumer, subscription_functions
-from orchestrations.activities import orchestration_activities
-from orchestrations.http_api import run_routes
-from orchestrations.operation_routes import operation_routes
-from orchestrations.orchestrators import orchestrator_functions
-from orchestrations.outside_events import outside_event_functions
-from orchestrations.result_routes import result_routes
-from orchestrations.runs_api import runs_routes
-from orchestrations.start_queue import start_queue_functions
-from orchestrations.start_routes import start_routes
-from shared.artifacts.payloads import ArtifactPayloads
+from composition import compose
 from shared.resources import Resources
 from shared.settings import load_settings
 
-resources = Resources.from_settings(load_settings())
-runner = AgentRunner(CATALOG, resources)
-consumer = QueueConsumer(runner, resources)
-
-app = df.DFApp(http_auth_level=func.AuthLevel.FUNCTION)
-app.configure_large_payloads(payload_store=ArtifactPayloads(resources.artifacts))
-for blueprint in (
-    queue_functions(CATALOG, consumer),
-    subscription_functions(CATALOG, EventConsumer(consumer)),
-    activity_functions(CATALOG, runner, resources.circuits, resources.clock),
-    agent_routes(CATALOG),
-    memory_routes(resources),
-    orchestrator_functions(),
-    orchestration_activities(CATALOG.cards, resources),
-    start_routes(CATALOG.cards, resources),
-    start_queue_functions(CATALOG.cards, resources),
-    outside_event_functions(CATALOG.cards, resources),
-    run_routes(resources),
-    runs_routes(resources),
-    result_routes(resources),
-    operation_routes(CATALOG.cards, resources),
-):
-    app.register_functions(blueprint)
+app = compose(Resources.from_settings(load_settings()))
