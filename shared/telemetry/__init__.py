@@ -1,0 +1,1 @@
+"""What leaves for observers: `telemetry.Telemetry`, its OpenTelemetry adapter, and its twin that is off."""
