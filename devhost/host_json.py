@@ -44,7 +44,15 @@ HONOURED: Final = frozenset(
 
 # Keys that only matter to the Azure platform: their absence here changes nothing an app can see.
 PLATFORM_ONLY: Final = frozenset(
-    {"$schema", "extensionBundle", "logging.applicationInsights", "telemetryMode", "managedDependency"}
+    {
+        "$schema",
+        "extensionBundle",
+        "extensions.durableTask.tracing",
+        "logging.OpenTelemetry",
+        "logging.applicationInsights",
+        "managedDependency",
+        "telemetryMode",
+    }
 )
 
 

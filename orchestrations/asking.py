@@ -133,6 +133,8 @@ def as_nested[R: PatternRequest](
             names.orchestrator(request.pattern),
             input=given.model_dump(mode="json"),
             instance_id=names.nested_instance(run.task_id, path),
+            # The SDK gives it none by itself, so that a run's parts could be of different versions.
+            version=run.ctx.version,
         )
         ended = NestedResult.model_validate(returned)
     except (TaskFailedError, ValidationError) as error:

@@ -31,6 +31,7 @@ class SubOrchestration:
     input: Any
     instance_id: str
     task: CompletableTask[Any]
+    version: str | None = None
 
 
 class FakeContext:
@@ -38,6 +39,7 @@ class FakeContext:
 
     def __init__(self, instance_id: str) -> None:
         self.instance_id = instance_id
+        self.version: str | None = "1.0"
         self.now = NOW
         self.activities: list[Activity] = []
         self.events: dict[str, CancellableTask[Any]] = {}
@@ -64,10 +66,17 @@ class FakeContext:
             self.events[name].complete(self.early[name].pop(0))
         return self.events[name]
 
-    def call_sub_orchestrator(self, name: str, *, input: Any = None, instance_id: str) -> Task[Any]:  # noqa: A002
+    def call_sub_orchestrator(
+        self,
+        name: str,
+        *,
+        input: Any = None,  # noqa: A002
+        instance_id: str,
+        version: str | None = None,
+    ) -> Task[Any]:
         """Schedule a sub-orchestration."""
         task: CompletableTask[Any] = CompletableTask()
-        self.sub_orchestrations.append(SubOrchestration(name, input, instance_id, task))
+        self.sub_orchestrations.append(SubOrchestration(name, input, instance_id, task, version))
         return task
 
     def create_timer(self, fire_at: datetime | timedelta) -> TimerTask:

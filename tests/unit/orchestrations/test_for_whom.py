@@ -37,6 +37,13 @@ def test_every_dispatch_of_a_run_says_for_whom_nested_ones_too() -> None:
     assert {(each.tenant, each.session) for each in dispatches(run)} == {("acme", "s-1")}
 
 
+def test_a_nested_pattern_is_of_the_version_of_its_run() -> None:
+    run = PatternRun(NESTED | WHOSE)
+    run.answer("web")
+    [nested] = run.root.ctx.sub_orchestrations
+    assert nested.version == run.root.ctx.version == "1.0"
+
+
 def test_an_agent_that_is_an_activity_is_told_for_whom() -> None:
     run = PatternRun(NESTED | WHOSE, cards={"web": a_card("web", transport="activity", queue=None)})
     [given] = [given for name, given in run.activities if name == "web_activity"]
