@@ -30,7 +30,13 @@ class MusterHost:
     """A host that runs this app over `folder`; start it again on the same folder to see what was kept."""
 
     def __init__(
-        self, folder: Path, *, model_url: str, amqp_port: int | None = None, arguments: Sequence[str] = ()
+        self,
+        folder: Path,
+        *,
+        model_url: str,
+        amqp_port: int | None = None,
+        arguments: Sequence[str] = (),
+        settings: Mapping[str, str] | None = None,
     ) -> None:
         self.connection_string = EMULATOR.format(port=amqp_port or free_port())
         env: Mapping[str, str] = {
@@ -38,6 +44,7 @@ class MusterHost:
             "MUSTER_DATA_DIR": str(folder / "data"),
             "MUSTER_MODEL_BASE_URL": model_url,
             "MUSTER_MODEL_NAME": "test-model",
+            **(settings or {}),
         }
         self.process = HostProcess(ROOT, state_dir=folder / "host", env=env, arguments=arguments)
 
@@ -82,9 +89,14 @@ class MusterHost:
 
 @asynccontextmanager
 async def muster_host(
-    folder: Path, *, model_url: str, amqp_port: int | None = None, arguments: Sequence[str] = ()
+    folder: Path,
+    *,
+    model_url: str,
+    amqp_port: int | None = None,
+    arguments: Sequence[str] = (),
+    settings: Mapping[str, str] | None = None,
 ) -> AsyncIterator[MusterHost]:
-    """A started `MusterHost`, interrupted at the end."""
-    host = MusterHost(folder, model_url=model_url, amqp_port=amqp_port, arguments=arguments)
+    """A started `MusterHost`, interrupted at the end. `settings` are added to those that it needs."""
+    host = MusterHost(folder, model_url=model_url, amqp_port=amqp_port, arguments=arguments, settings=settings)
     async with host.process:
         yield host
