@@ -1,5 +1,7 @@
 """The app put together over its outside things: whoever has others composes the same app over those."""
 
+from collections.abc import Callable
+
 import azure.durable_functions as df
 import azure.functions as func
 
@@ -24,10 +26,15 @@ from shared.artifacts.payloads import ArtifactPayloads
 from shared.resources import Resources
 
 
-def compose(resources: Resources) -> df.DFApp:
-    """The app with every function that the catalog and the patterns make, all of them working with `resources`."""
+def compose(
+    resources: Resources, *, make_consumer: Callable[[AgentRunner, Resources], QueueConsumer] = QueueConsumer
+) -> df.DFApp:
+    """The app with every function that the catalog and the patterns make, all of them working with `resources`.
+
+    `make_consumer` makes what handles the deliveries of agents' queues.
+    """
     runner = AgentRunner(CATALOG, resources)
-    consumer = QueueConsumer(runner, resources)
+    consumer = make_consumer(runner, resources)
     app = df.DFApp(http_auth_level=func.AuthLevel.FUNCTION)
     app.configure_large_payloads(payload_store=ArtifactPayloads(resources.artifacts))
     for blueprint in (

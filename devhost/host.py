@@ -112,6 +112,7 @@ class Host:
             state_dir=ground.state_dir,
             clock=self._clock,
             topology_file=self._options.topology_file,
+            open_broker=self._fittings.open_broker,
         )
         if namespace is not None:
             self._stops.push_async_callback(namespace.stop)

@@ -19,9 +19,9 @@ from devhost.administration.server import AdministrationServer
 from devhost.amqp.listener import AmqpListener
 from devhost.broker.broker import Broker
 from devhost.broker.errors import BrokerError
-from devhost.broker.topology import Topology
 from devhost.clock import Clock
 from devhost.errors import StartError
+from devhost.fittings import OpenBroker
 from devhost.servicebus_topology import Want, topology_for, wants
 from devhost.triggers.service_bus_connection import ConnectionString
 from devhost.worker.model import FunctionMetadata
@@ -79,6 +79,7 @@ async def serve_if_needed(
     clock: Clock,
     topology_file: Path | None = None,
     administration_port: int = ADMINISTRATION_PORT,
+    open_broker: OpenBroker = Broker.open,
 ) -> ServedNamespace | None:
     """Serve the namespace the app's Service Bus settings name, unless it is elsewhere or already served: None then.
 
@@ -107,7 +108,11 @@ async def serve_if_needed(
         raise StartError(_port_in_use(port, setting))
     topology = topology_for([need for need in needs if _port_of(need) == port], app_dir, topology_file)
     try:
-        return await _serve(topology, state_dir, clock, port, administration_port)
+        broker = await open_broker(state_dir / STATE_FILE, topology, clock)
+    except BrokerError as refused:
+        raise StartError(f"the Service Bus namespace cannot be served: {refused}") from refused
+    try:
+        return await _serve(broker, state_dir, clock, port, administration_port)
     except OSError as taken:
         raise StartError(_port_in_use(port, setting)) from taken
 
@@ -161,14 +166,8 @@ def _emulators(needs: Sequence[Want]) -> dict[int, str]:
     return {port: need.connection.setting for need in needs if (port := _port_of(need)) is not None}
 
 
-async def _serve(
-    topology: Topology, state_dir: Path, clock: Clock, port: int, administration_port: int
-) -> ServedNamespace:
+async def _serve(broker: Broker, state_dir: Path, clock: Clock, port: int, administration_port: int) -> ServedNamespace:
     async with AsyncExitStack() as parts:
-        try:
-            broker = await Broker.open(state_dir / STATE_FILE, topology, clock)
-        except BrokerError as refused:
-            raise StartError(f"the Service Bus namespace cannot be served: {refused}") from refused
         parts.push_async_callback(broker.close)
         listener = AmqpListener(broker, clock, host=HOST, port=port)
         await listener.start()

@@ -20,9 +20,10 @@ from typing import Final, Self
 
 import time_machine
 
+from devhost.broker.broker import Broker
 from devhost.clock import ManualClock
 from devhost.config import overriding
-from devhost.fittings import Fittings
+from devhost.fittings import Fittings, OpenBroker
 from devhost.host import Host, Served
 from devhost.keys import FUNCTION_KEY
 from devhost.options import HostOptions
@@ -52,7 +53,7 @@ class AppHost:
     `settings` win over `local.settings.json`. Without a `state_dir` nothing is kept; with one, another host can be
     started on what this one left. `start` is the time at which time begins, `seed` what ids are drawn from; with
     `sticky` orchestrators stay alive between their turns. `patience` is how long, in real time, the host may take to
-    come to rest.
+    come to rest. `open_broker` opens the Service Bus namespace, for a broker that fails as a test wants.
     """
 
     def __init__(
@@ -66,6 +67,7 @@ class AppHost:
         sticky: bool = False,
         patience: timedelta = timedelta(seconds=30),
         topology_file: Path | None = None,
+        open_broker: OpenBroker = Broker.open,
     ) -> None:
         self.clock = ManualClock(start)
         self.crashes = CrashPlan()
@@ -75,6 +77,7 @@ class AppHost:
         self._seed = seed
         self._sticky = sticky
         self._patience = patience
+        self._open_broker = open_broker
         self._topology_file = topology_file.resolve() if topology_file else None
         self._around = ExitStack()
         self._life = AsyncExitStack()
@@ -197,7 +200,9 @@ class AppHost:
             sticky=self._sticky,
             drain=_DRAIN,
         )
-        fittings = Fittings(_load_once, owns_worker=False, crash_points=self.crashes, ids=Ids(self._seed))
+        fittings = Fittings(
+            _load_once, owns_worker=False, crash_points=self.crashes, ids=Ids(self._seed), open_broker=self._open_broker
+        )
         host = Host(options, self.clock, fittings)
         await host.start()
         self._host = host

@@ -1,0 +1,47 @@
+"""`docs/faults.md`: every fault that is promised something has its row, and every test that it names exists."""
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGE = ROOT / "docs" / "faults.md"
+
+FAULTS = (
+    "the host is killed",
+    "a message is delivered twice",
+)
+"""What can be broken, by the names of the rows; a fault may have several."""
+
+_ROW = re.compile(r"^\| (?P<fault>[^|]+?) \| (?P<promise>[^|]+?) \| (?P<tests>[^|]+?) \|$", re.MULTILINE)
+_TEST = re.compile(r"`(?P<path>tests/[^`:]+\.py)::(?P<name>\w+)`")
+
+
+def rows() -> list[tuple[str, str, str]]:
+    """Fault, promise and tests of every row, but for the tables' heads."""
+    found = [(row["fault"], row["promise"], row["tests"]) for row in _ROW.finditer(PAGE.read_text(encoding="utf-8"))]
+    return [row for row in found if row[0] != "fault" and not row[0].startswith("---")]
+
+
+def named_tests() -> Iterator[tuple[str, str]]:
+    """Path and name of every test on the page."""
+    for _, _, tests in rows():
+        yield from ((named["path"], named["name"]) for named in _TEST.finditer(tests))
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_every_fault_has_a_row(fault: str) -> None:
+    assert any(row[0] == fault or row[0].startswith(f"{fault} ") for row in rows())
+
+
+def test_every_row_names_a_test() -> None:
+    assert [fault for fault, _, tests in rows() if not _TEST.search(tests)] == []
+
+
+@pytest.mark.parametrize(("path", "name"), list(named_tests()))
+def test_every_test_that_is_named_exists(path: str, name: str) -> None:
+    tree = ast.parse((ROOT / path).read_text(encoding="utf-8"))
+    assert name in {node.name for node in tree.body if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)}
