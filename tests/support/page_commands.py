@@ -1,0 +1,110 @@
+"""Where each command that a page shows is run: here, by another test, or nowhere, and then why."""
+
+import re
+from dataclasses import dataclass
+from typing import Final
+
+from tests.support.pages import ROOT, Command, commands, programs_of, statements
+
+
+@dataclass(frozen=True, slots=True)
+class Here:
+    """It is run by `tests/integration/test_page_commands.py`: in the shell of its page, or else in the repository."""
+
+
+@dataclass(frozen=True, slots=True)
+class Elsewhere:
+    """It is run by this file of the repository, which says it with the words of `by`."""
+
+    file: str
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
+class Cannot:
+    """It cannot run where the tests do."""
+
+    reason: str
+
+
+type Place = Here | Elsewhere | Cannot
+
+_SUBSCRIPTION: Final = Cannot("it needs an Azure subscription")
+_MINUTES: Final = Cannot("it measures for minutes; that there is such a measurement is checked")
+
+CANNOT: Final = {
+    "azd": _SUBSCRIPTION,
+    "az": _SUBSCRIPTION,
+    "docker": Cannot("it needs images from a registry"),
+    "func": Cannot("Core Tools download their extensions when they start"),
+    "gh": Cannot("it needs an account of GitHub"),
+    "uv": Cannot("it asks the package registry for what is newest: `make lock`"),
+}
+"""By program. A statement that calls one of them, and the fence that it is in, cannot run."""
+
+RULES: Final[tuple[tuple[str, Place], ...]] = (
+    (r"make (test|verify)", Elsewhere(".ci/run", "make verify")),
+    (r"make demo", Elsewhere("tests/integration/test_demo.py", "scripts.demo")),
+    (r"make demo PATTERN=\S+", Elsewhere("tests/integration/test_demo.py", "scripts.pattern_demo")),
+    (r"make demo STATE=(cosmos|\.\.\.)", Elsewhere("tests/integration/test_demo.py", '"--state", "cosmos"')),
+    (r"make run", Elsewhere("tests/integration/test_run.py", "scripts.run")),
+    (r"make run STATE=(cosmos|\.\.\.)", Elsewhere("tests/integration/test_run.py", '"--state", "cosmos"')),
+    (r"make import-run FILE=run\.json", Elsewhere("tests/integration/test_runs_over_http.py", "scripts.import_run")),
+    (r"make topology", Elsewhere("tests/test_architecture.py", "scripts.topology")),
+    (r"make infra-check", Here()),
+    (r"make bench(-hub)?|python -m bench \w+", _MINUTES),
+    (r"python -m devhost --app PATH.*", Elsewhere("tests/support/host_process.py", '"-m", "devhost", "--app"')),
+    (
+        r"python -m tests\.support\.conformance\.differences",
+        Elsewhere("tests/contract/taskhub/test_conformance.py", "== page(TABLE)"),
+    ),
+    (r"python -m pytest tests/\S+ --.*", Cannot("it needs an account or an emulator; its options are checked")),
+    (
+        r"muster .* '\{\"ids\": \[\"\.\.\.\"\].* \"repeat\": true\}\}'",
+        Elsewhere("tests/faults/test_agent_calls.py", "repeat=True"),
+    ),
+    (r"pip install", Elsewhere("scripts/bootstrap.sh", "pip install")),
+)
+"""By the whole statement, as a regular expression; the first that fits."""
+
+SHELL: Final = frozenset({"muster", "export", "echo", "cat", "curl", "python", "sleep"})
+"""What the shell of a page is given to call."""
+
+PROGRAMS: Final = frozenset({*CANNOT, *SHELL, "make", "pip", "git", "npm", "npx", "node", "cp", "cd", "sh", "bash"})
+"""A span that begins with one of these is a command."""
+
+
+def page_commands(page: str) -> list[Command]:
+    """The commands of one page, by its path in the repository."""
+    return commands(page, (ROOT / page).read_text(encoding="utf-8"), PROGRAMS)
+
+
+def place_of(command: Command) -> Place | None:
+    """Where a command is run; None for one that nobody has thought of. Of several statements the first that cannot."""
+    places = [_place(statement) for statement in statements(command.text)]
+    if command.usage and Here() in places:
+        return None
+    if None in places:
+        cannot = [place for place in places if isinstance(place, Cannot)]
+        return cannot[0] if cannot and _all_known(command) else None
+    return next((place for place in places if not isinstance(place, Here)), Here())
+
+
+def _place(statement: str) -> Place | None:
+    programs = programs_of(statement)
+    for program in programs:
+        if program in CANNOT:
+            return CANNOT[program]
+    plain = " ".join(_uncommented(statement).split())
+    for rule, place in RULES:
+        if re.fullmatch(rule, plain):
+            return place
+    return Here() if programs and set(programs) <= SHELL else None
+
+
+def _all_known(command: Command) -> bool:
+    return all(set(programs_of(each)) <= PROGRAMS for each in statements(command.text))
+
+
+def _uncommented(statement: str) -> str:
+    return re.sub(r"\s+#.*$", "", statement)
