@@ -25,7 +25,7 @@ _log = logging.getLogger(__name__)
 RERUN_AFTER: Final = timedelta(seconds=1)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class _Work:
     instance_id: str
     execution_id: str

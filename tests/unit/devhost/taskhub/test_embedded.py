@@ -116,6 +116,39 @@ async def test_a_work_item_that_could_not_be_run_is_run_again_later() -> None:
         assert (await hub.finished(running)).runtime_status is OrchestrationStatus.COMPLETED
 
 
+class ActivityFailsOnce(FailsOnce):
+    """An executor whose first activity cannot be run, and whose orchestrators wait for one activity."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.activities = 0
+
+    async def orchestrator(self, turn: Turn) -> pb.OrchestratorResponse:
+        self.turns += 1
+        if any(each.HasField("taskCompleted") for each in turn.events()):
+            return await super().orchestrator(turn)
+        scheduled = pb.OrchestratorAction(id=1, scheduleTask=pb.ScheduleTaskAction(name="echo"))
+        return pb.OrchestratorResponse(instanceId=turn.instance_id, actions=[scheduled])
+
+    async def activity(self, request: pb.ActivityRequest) -> pb.ActivityResponse:
+        self.activities += 1
+        if self.activities == 1:
+            raise ConnectionError("no worker")
+        return pb.ActivityResponse(instanceId=request.orchestrationInstance.instanceId, taskId=request.taskId)
+
+
+async def test_an_activity_that_could_not_be_run_is_run_again_later_and_the_hub_goes_on() -> None:
+    clock, executor = ManualClock(), ActivityFailsOnce()
+    async with running_hub(make_app(), clock=clock, executor=executor) as hub:
+        running = await hub.start("chain", "1")
+        await eventually(lambda: executor.activities)
+        for _ in range(5):
+            await hub.has_status(running, OrchestrationStatus.RUNNING)
+        assert executor.activities == 1
+        clock.advance(RERUN_AFTER)
+        assert (await hub.finished(running)).runtime_status is OrchestrationStatus.COMPLETED
+
+
 async def test_stopping_lets_a_running_activity_finish() -> None:
     app = make_app()
     started, release, ended = asyncio.Event(), asyncio.Event(), asyncio.Event()
