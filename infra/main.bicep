@@ -40,6 +40,15 @@ param gatewayPublisherEmail string = ''
 @description('Who is told by mail when an alert fires. Empty: alerts are shown in the portal only.')
 param alertEmail string = ''
 
+@description('Percent of an hour\'s runs that may fail before an alert fires.')
+@minValue(1)
+@maxValue(100)
+param alertFailurePercent int = 20
+
+@description('US dollars that the models may cost in an hour before an alert fires.')
+@minValue(1)
+param alertCostPerHour int = 10
+
 @description('Memory of an instance in MB.')
 @allowed([512, 2048, 4096])
 param instanceMemoryMB int = 2048
@@ -240,7 +249,27 @@ module gateway 'core/gateway.bicep' = if (!empty(gatewayPublisherEmail)) {
 module alerts 'app/alerts.bicep' = {
   name: 'alerts'
   scope: group
-  params: { tags: tags, serviceBusId: serviceBus.outputs.id, email: alertEmail }
+  params: {
+    location: location
+    tags: tags
+    serviceBusId: serviceBus.outputs.id
+    workspaceId: monitoring.outputs.workspaceId
+    email: alertEmail
+    failurePercent: alertFailurePercent
+    costPerHour: alertCostPerHour
+  }
+}
+
+module queries 'app/queries.bicep' = {
+  name: 'queries'
+  scope: group
+  params: { workspaceName: monitoring.outputs.workspaceName }
+}
+
+module workbook 'app/workbook.bicep' = {
+  name: 'workbook'
+  scope: group
+  params: { location: location, tags: tags, workspaceId: monitoring.outputs.workspaceId }
 }
 
 output AZURE_LOCATION string = location

@@ -11,6 +11,7 @@ from scripts.infra_check.generated import generated
 from scripts.infra_check.infra import Infra
 from scripts.infra_check.names import names
 from scripts.infra_check.parameters import parameters
+from scripts.infra_check.queries import queries
 from scripts.infra_check.references import references
 from scripts.infra_check.resources import resources
 from scripts.infra_check.roles import roles
@@ -23,6 +24,7 @@ CHECKS: tuple[Callable[[Infra], Iterator[Finding]], ...] = (
     roles,
     settings,
     names,
+    queries,
     generated,
 )
 

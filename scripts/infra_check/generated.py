@@ -6,8 +6,12 @@ from pathlib import Path
 from scripts.infra_check.finding import Finding
 from scripts.infra_check.infra import Infra
 from scripts.topology import rendered as topology
+from scripts.workbook import rendered as workbook
 
-GENERATED: Mapping[str, tuple[Callable[[], str], str]] = {"servicebus.json": (topology, "make topology")}
+GENERATED: Mapping[str, tuple[Callable[[], str], str]] = {
+    "servicebus.json": (topology, "make topology"),
+    "app/workbook.json": (workbook, "python -m scripts.workbook"),
+}
 
 
 def generated(infra: Infra) -> Iterator[Finding]:

@@ -17,13 +17,17 @@ INFRA = ROOT / "infra"
 
 
 class Mistake(NamedTuple):
-    """`right` is replaced by `wrong` in `file`; the finding says `message`, at `at` (a text of the changed file)."""
+    """`right` is replaced by `wrong` in `file`; the finding says `message`, at `at` (a text of the changed file).
+
+    `found_in` is the file that the finding names, where it is another one.
+    """
 
     file: str
     right: str
     wrong: str
     message: str
     at: str = ""
+    found_in: str = ""
 
 
 MISTAKES = {
@@ -114,6 +118,50 @@ MISTAKES = {
     "a file that is read and not there": Mistake(
         "core/gateway.bicep", "gateway-policy.xml", "policy.xml", "there is no file policy.xml"
     ),
+    "a query that is saved nowhere": Mistake(
+        "app/queries.bicep",
+        "  { name: 'models', title: 'Calls of models', text: loadTextContent('queries/models.kql') }\n",
+        "",
+        "app/queries.bicep does not save this query",
+        "// Calls of models",
+        found_in="app/queries/models.kql",
+    ),
+    "a query of the workbook that is none of the files": Mistake(
+        "app/workbook.json",
+        '\\"muster.calls_repeated\\"',
+        '\\"muster.calls\\"',
+        "the query of repeated-calls is none of the files",
+        '\\"muster.calls\\"',
+    ),
+    "a query that the workbook has not followed": Mistake(
+        "app/queries/models.kql",
+        "Failed = sumif",
+        "Failing = sumif",
+        "the query of models is none of the files",
+        "Failed = sumif(ItemCount, isnotempty(Why))",
+        found_in="app/workbook.json",
+    ),
+    "a stale workbook": Mistake(
+        "app/workbook.json", '"Calls of models"', '"Models"', "run `python -m scripts.workbook`", '"Models"'
+    ),
+    "a workbook's query with a place for nothing": Mistake(
+        "app/workbook.json", '"name": "Run"', '"name": "Task"', "asks for Run, which is no parameter", "{Run}"
+    ),
+    "an alert whose query is written out": Mistake(
+        "app/alerts.bicep",
+        "query: loadTextContent('queries/stuck-runs.kql')",
+        "query: 'AppMetrics | where false'",
+        "this query is written out",
+    ),
+    "an alert whose query is not there": Mistake(
+        "app/alerts.bicep",
+        "queries/failure-rate.kql",
+        "queries/failures-rate.kql",
+        "there is no file queries/failures-rate",
+    ),
+    "a threshold that is not handed on": Mistake(
+        "main.bicep", "    costPerHour: alertCostPerHour\n", "", "asks for the parameter costPerHour", "module alerts "
+    ),
 }
 
 
@@ -141,8 +189,10 @@ def test_a_planted_mistake_is_found_at_its_file_and_line(mistake: Mistake, copie
     found = [each for each in check(copied) if mistake.message in each.message]
 
     place = mistake.at or mistake.wrong.strip().splitlines()[0]
-    line = next(number for number, text in enumerate(after.splitlines(), start=1) if place in text)
-    assert [(str(each.file), each.line) for each in found] == [(mistake.file, line)]
+    told = mistake.found_in or mistake.file
+    lines = (copied / told).read_text().splitlines()
+    line = next(number for number, text in enumerate(lines, start=1) if place in text)
+    assert [(str(each.file), each.line) for each in found] == [(told, line)]
 
 
 def test_what_is_no_bicep_is_told_alone(copied: Path) -> None:
