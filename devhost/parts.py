@@ -84,6 +84,7 @@ class Parts:
     outputs: ServiceBusOutputs
     durable: Durable | None
     triggers: Sequence[Trigger]
+    offline_model: OfflineModelApi
     endpoint: FunctionEndpoint
     server: HttpServer
 
@@ -112,13 +113,15 @@ def build_parts(ground: Ground, worker: Worker, functions: Sequence[FunctionMeta
     )
     durable = _durable(ground, hub, worker, functions, invoker) if any(map(_is_durable, functions)) else None
     endpoint = FunctionEndpoint(routes, ground.keys, RequestLimits.from_host_json(host_json), invoker)
-    own = _own_routes(ground, functions, routes, invoker, durable)
+    model = OfflineModelApi(ground.clock, ground.options.offline_model_delay)
+    own = [*_own_routes(ground, functions, routes, invoker, durable), *model.routes()]
     return Parts(
         routes=routes,
         invoker=invoker,
         outputs=outputs,
         durable=durable,
         triggers=_triggers(ground, functions, invoker),
+        offline_model=model,
         endpoint=endpoint,
         server=HttpServer(
             ground.listener,
@@ -184,7 +187,6 @@ def _own_routes(
         manual_triggers=manual_triggers(ground.clock),
     )
     yield from admin.route_defs()
-    yield from OfflineModelApi(ground.clock, ground.options.offline_model_delay).routes()
     if durable is not None:
         yield from durable.management.route_defs()
 

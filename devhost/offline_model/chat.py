@@ -102,6 +102,16 @@ class ChatRequest(_Door):
 
     tool_choice: Literal["none", "auto"] | None = None
 
+    @property
+    def instructions(self) -> str:
+        """The texts of the system and developer messages."""
+        return "\n\n".join(each.text for each in self.messages if each.role in {"system", "developer"})
+
+    @property
+    def question(self) -> str:
+        """The text of the last user message."""
+        return next((each.text for each in reversed(self.messages) if each.role == "user"), "")
+
     @model_validator(mode="before")
     @classmethod
     def _without_ignored(cls, given: Any) -> Any:
@@ -154,8 +164,7 @@ class Answer:
 
 def answer(request: ChatRequest) -> Answer:
     """The one answer to `request`. Raises `UnsatisfiableSchemaError` for a schema nothing can be made for."""
-    instructions = "\n\n".join(each.text for each in request.messages if each.role in {"system", "developer"})
-    asked = next((each.text for each in reversed(request.messages) if each.role == "user"), "")
+    instructions, asked = request.instructions, request.question
     prompt = read_prompt(instructions, asked)
     wanted = request.response_format
     if wanted is not None and wanted.json_schema is not None:

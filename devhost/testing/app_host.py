@@ -31,6 +31,7 @@ from devhost.taskhub.engine.engine import Engine
 from devhost.taskhub.engine.identifiers import Ids
 from devhost.taskhub.hub_client import HubClient
 from devhost.testing.client import AppClient
+from devhost.testing.client_time import let_clients_wait_in_real_time
 from devhost.testing.crashes import CrashPlan
 from devhost.testing.quiet import NotQuiet, what_happens
 from devhost.testing.runs import RunState, run_state
@@ -95,6 +96,7 @@ class AppHost:
         if self._state_dir is None:
             self._state_dir = Path(self._around.enter_context(tempfile.TemporaryDirectory(prefix="devhost-")))
         self._around.enter_context(overriding(self._settings))
+        let_clients_wait_in_real_time()
         # The app and the SDKs read the machine's clock: they are shown the same time as the host.
         travel = time_machine.travel(self.clock.now(), tick=False)
         self._traveller = travel.start()
@@ -143,6 +145,14 @@ class AppHost:
             self._move_to(due)
             await self.settle()
         self._move_to(until)
+        await self.settle()
+
+    async def set_clock(self, by: timedelta) -> None:
+        """Set the clock forward, or back, at one stroke, as a person or a time server does, and settle.
+
+        Nothing happens at a time of its own on the way; what has fallen due happens after it.
+        """
+        self._move_to(self.clock.now() + by)
         await self.settle()
 
     async def until(self, condition: Callable[[], Awaitable[bool]], *, within: timedelta = LONGEST) -> None:

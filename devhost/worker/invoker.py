@@ -59,12 +59,16 @@ class Invoker:
         self._durable_client = durable_client
         self._timeout = timeout
         self._write_outputs = write_outputs
-        self._running: set[asyncio.Task[InvocationResult]] = set()
+        self._running: dict[asyncio.Task[InvocationResult], FunctionMetadata] = {}
 
     @property
     def running(self) -> int:
         """How many calls have not come back yet."""
         return len(self._running)
+
+    def running_of(self, function: FunctionMetadata) -> int:
+        """How many of them are calls of `function`."""
+        return sum(each is function for each in self._running.values())
 
     async def __call__(
         self,
@@ -84,8 +88,8 @@ class Invoker:
         task = _begun(self._run(function, inputs, metadata or {}, trace_parent, reason))
         if task.done():
             return task.result()
-        self._running.add(task)
-        task.add_done_callback(self._running.discard)
+        self._running[task] = function
+        task.add_done_callback(self._running.pop)
         return await asyncio.shield(task)
 
     async def drain(self) -> None:

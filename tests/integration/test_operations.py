@@ -1,9 +1,7 @@
 """What an operator does over HTTP with the whole system: dead letters are listed, mended and replayed."""
 
-import asyncio
 import json
-import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +10,12 @@ from azure.servicebus import ServiceBusMessage
 from azure.servicebus.aio import ServiceBusClient
 
 from tests.support.chat_model import ChatModel, chat_model
+from tests.support.child_suite import names_in, run_suite
 from tests.support.eventually import eventually
 from tests.support.host_process import ROOT
 from tests.support.muster_host import MusterHost, muster_host
 
-LONGEST_SECONDS = 120.0
+DEMONSTRATIONS = ROOT / "tests" / "integration" / "apps" / "operations"
 
 
 @pytest.fixture
@@ -92,20 +91,12 @@ async def test_a_malformed_message_is_mended_and_replayed_and_its_run_completes(
     assert await listed(host) == []
 
 
-async def test_an_agent_that_is_down_is_given_a_rest_and_the_others_go_on() -> None:
-    """`operations_test.py`, with the time that it moves itself, in a process of its own: a process can run one app."""
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "pytest", "-c", "pytest.ini", "operations_test.py"),
-        cwd=ROOT / "tests" / "integration" / "apps" / "operations",
-        env={"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin", "PYTHONDONTWRITEBYTECODE": "1"},
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.STDOUT,
-    )
-    try:
-        output, _ = await asyncio.wait_for(process.communicate(), LONGEST_SECONDS)
-    finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
-    assert process.returncode == 0, output.decode()
-    assert b"1 passed" in output
+@pytest.fixture(scope="module")
+def demonstrations() -> Mapping[str, Sequence[str]]:
+    return run_suite(DEMONSTRATIONS)
+
+
+@pytest.mark.parametrize("name", names_in(DEMONSTRATIONS))
+def test_a_demonstration_of_the_runbook_holds(demonstrations: Mapping[str, Sequence[str]], name: str) -> None:
+    """`operations_test.py`, with the time that it moves itself."""
+    assert demonstrations[name] == []

@@ -94,6 +94,23 @@ async def test_a_message_scheduled_for_tomorrow_is_handled_tomorrow(host: AppHos
     assert ("2026-01-02T00:00:00", "a letter") in ledger()
 
 
+async def test_a_clock_that_is_set_forward_brings_everything_at_once_and_one_set_back_only_later(host: AppHost) -> None:
+    instance_id = await begun(host)
+    await host.set_clock(-5 * HOUR)
+    await host.advance(49 * HOUR)
+    run = await host.run(instance_id)
+    assert run is not None
+    assert not run.is_over, "two days are over 48 hours after they began, by the clock, which says 44"
+    await host.set_clock(10 * HOUR)
+    assert (await host.finished(instance_id, within=24 * HOUR)).output == {"by": None, "answer": "rejected"}
+
+
+async def test_a_client_that_waits_for_messages_waits_in_real_time(host: AppHost) -> None:
+    bus = ServiceBusClient.from_connection_string(host.settings["Bus"])
+    async with bus, bus.get_queue_receiver("letters", sub_queue="deadletter") as receiver:
+        assert await receiver.receive_messages(5, max_wait_time=0.05) == []
+
+
 @pytest.mark.parametrize(
     "place", ["turn-ended", "turn-applied", "activity-ended", "timer-due", "commit-begins", "commit-done"]
 )

@@ -1,44 +1,18 @@
 import asyncio
 import json
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Any
 
 import aiohttp
 import pytest
-from aiohttp import web
-from openai import AsyncOpenAI, BadRequestError
+from openai import BadRequestError
 from pydantic import BaseModel
 
 from devhost.clock import ManualClock
-from devhost.offline_model.api import OfflineModelApi
 from devhost.offline_model.prompt import LABEL
+from tests.support.offline_model import client, serving
 
 MESSAGES: Any = [{"role": "system", "content": "You are a writer."}, {"role": "user", "content": "Bees"}]
-
-
-@asynccontextmanager
-async def serving(clock: ManualClock, delay: timedelta = timedelta(0)) -> AsyncIterator[str]:
-    app = web.Application()
-    app.add_routes(list(OfflineModelApi(clock, delay).routes()))
-    runner = web.AppRunner(app)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    try:
-        yield f"http://127.0.0.1:{runner.addresses[0][1]}/v1"
-    finally:
-        await runner.cleanup()
-
-
-@asynccontextmanager
-async def client(clock: ManualClock | None = None, delay: timedelta = timedelta(0)) -> AsyncIterator[AsyncOpenAI]:
-    async with serving(clock or ManualClock(), delay) as url:
-        openai = AsyncOpenAI(base_url=url, api_key="none", max_retries=0)
-        try:
-            yield openai
-        finally:
-            await openai.close()
 
 
 async def test_the_stock_client_gets_the_same_labelled_text_every_time_with_usage_in_words() -> None:
