@@ -5,11 +5,12 @@ import asyncio
 import sys
 from collections.abc import Callable
 
-from bench import cold_start, patterns, pipelines, servicebus, state, taskhub, votes
+from bench import cold_start, package, patterns, pipelines, servicebus, state, taskhub, votes
 from bench.table import print_machine
 
 MEASUREMENTS: dict[str, Callable[[], None]] = {
     "cold-start": cold_start.measure,
+    "package": package.measure,
     "patterns": lambda: asyncio.run(patterns.measure()),
     "pipelines": lambda: asyncio.run(pipelines.measure()),
     "servicebus": lambda: asyncio.run(servicebus.measure()),

@@ -4,6 +4,8 @@ import os
 import statistics
 import subprocess
 import sys
+from collections.abc import Mapping
+from pathlib import Path
 
 from bench.table import print_table
 
@@ -26,28 +28,47 @@ took = time.perf_counter() - start
 peak = next(line for line in open("/proc/self/status") if line.startswith("VmHWM"))
 print(took * 1000, int(peak.split()[1]) / 1024)
 """
-HEAVY = ("openai", "azure.cosmos", "azure.identity", "azure.servicebus", "aiohttp")
+HEAVY = (
+    "openai",
+    "azure.cosmos",
+    "azure.identity",
+    "azure.monitor",
+    "azure.servicebus",
+    "opentelemetry.sdk",
+    "aiohttp",
+)
 
 
 def measure() -> None:
-    """Print the table. The cases take turns, so that a slow moment of the machine hits all of them."""
-    samples: dict[str, list[tuple[float, float]]] = {name: [] for name in CASES}
-    _python(CASES["function_app"])
+    """Print the table."""
+    print_imports("Cold import", CASES)
+
+
+def print_imports(
+    title: str, cases: Mapping[str, str], *, python: Path = Path(sys.executable), folder: Path | None = None
+) -> None:
+    """Print what each import costs `python` in `folder`, and which heavy SDKs the app's loads.
+
+    The cases take turns, so that a slow moment of the machine hits all of them.
+    """
+    samples: dict[str, list[tuple[float, float]]] = {name: [] for name in cases}
+    for work in cases.values():
+        _run(python, work, folder)
     for _ in range(ROUNDS):
-        for name, work in CASES.items():
-            took, memory = _python(PROBE.format(work=work)).split()
+        for name, work in cases.items():
+            took, memory = _run(python, PROBE.format(work=work), folder).split()
             samples[name].append((float(took), float(memory)))
     rows = []
     for name, found in samples.items():
         times, memories = zip(*found, strict=True)
         rows.append([name, f"{statistics.median(times):.0f} ms", f"{min(times):.0f} ms", f"{max(memories):.0f} MiB"])
-    print_table(f"Cold import, {ROUNDS} fresh processes each", ["import", "median", "best", "peak memory"], rows)
-    loaded = _python(f"import function_app, sys; print([m for m in {HEAVY!r} if m in sys.modules])")
+    print_table(f"{title}, {ROUNDS} fresh processes each", ["import", "median", "best", "peak memory"], rows)
+    loaded = _run(python, f"import function_app, sys; print([m for m in {HEAVY!r} if m in sys.modules])", folder)
     print(f"Heavy SDKs that importing function_app loads: {loaded.strip()}\n")
 
 
-def _python(program: str) -> str:
+def _run(python: Path, program: str, folder: Path | None) -> str:
     # A deployed app starts from compiled modules, so compiling them must not be part of the figure.
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
-    command = [sys.executable, "-c", program]
-    return subprocess.run(command, check=True, capture_output=True, text=True, env=environment).stdout
+    command = [str(python), "-c", program]
+    return subprocess.run(command, check=True, capture_output=True, text=True, env=environment, cwd=folder).stdout

@@ -22,6 +22,16 @@ PROTOS = ROOT / "devhost" / "worker" / "protos.py"
 WORKER = ("azure-functions-runtime", "azurefunctions-extensions-base")
 """What Azure's worker brings beside the app's packages."""
 ONLY_IN_DEVELOPMENT = ("azure_functions_runtime", "croniter", "proton", "pytest", "rich", "time_machine")
+NOT_YET = {
+    "openai",
+    "aiohttp",
+    "azure.cosmos",
+    "azure.identity",
+    "azure.monitor",
+    "azure.servicebus",
+    "opentelemetry.sdk",
+}
+"""What is loaded when it is asked for the first time, or never."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,3 +127,10 @@ def test_an_upload_that_lacks_a_module_is_not_indexed(deployed: Deployed, tmp_pa
     done = deployed.run(str(PROGRAM), str(lacking), str(deployed.worker))
     assert done.returncode == 1
     assert "Error when indexing function" in done.stderr
+
+
+def test_importing_the_app_loads_no_sdk_that_it_may_never_need(deployed: Deployed) -> None:
+    done = deployed.run(
+        "-c", f"import sys; sys.path.insert(0, '.'); import function_app; print({NOT_YET} & {{*sys.modules}})"
+    )
+    assert (done.returncode, done.stdout.strip()) == (0, "set()"), done.stderr
