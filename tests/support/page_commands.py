@@ -63,6 +63,10 @@ RULES: Final[tuple[tuple[str, Place], ...]] = (
         r"muster .* '\{\"ids\": \[\"\.\.\.\"\].* \"repeat\": true\}\}'",
         Elsewhere("tests/faults/test_agent_calls.py", "repeat=True"),
     ),
+    (
+        r"curl -s -X (PUT|DELETE) \S+/v1/faults.*",
+        Elsewhere("tests/integration/apps/operations/operations_test.py", '"/v1/faults"'),
+    ),
     (r"pip install", Elsewhere("scripts/bootstrap.sh", "pip install")),
 )
 """By the whole statement, as a regular expression; the first that fits."""
