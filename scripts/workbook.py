@@ -3,6 +3,7 @@
 The form is what the portal's "Advanced Editor" shows and takes (Notebook/1.0).
 """
 
+import argparse
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -103,5 +104,6 @@ def _panel(panel: Panel) -> Mapping[str, Any]:
 
 
 if __name__ == "__main__":
+    argparse.ArgumentParser(prog="python -m scripts.workbook", description=__doc__).parse_args()
     WORKBOOK_FILE.write_text(rendered(), encoding="utf-8")
     print(f"wrote {WORKBOOK_FILE.relative_to(Path.cwd())}")
