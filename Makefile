@@ -6,10 +6,10 @@ READY := $(VENV)/.ready
 PYTEST := $(PY) -m pytest -n 4 --dist loadscope
 TOPIC ?=
 STATE ?=
-export PYTHON TOPIC STATE FILE
+export PYTHON TOPIC STATE FILE PROFILE COUNTS
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run import-run test verify lint format types bench bench-hub lock topology infra-check clean
+.PHONY: help demo run import-run test verify lint format types bench bench-hub lock topology infra-check cost clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -52,6 +52,9 @@ topology: $(READY) ## write infra/servicebus.json and the emulator's form of it 
 
 infra-check: $(READY) ## check the Bicep templates: references, roles, settings, versions, names
 	@$(PY) -m scripts.infra_check
+
+cost: $(READY) ## count what each pattern takes here, and say what a month costs in Azure (PROFILE=team, COUNTS=counts.json)
+	@$(PY) -m scripts.cost $${PROFILE:+--profile "$$PROFILE"} $${COUNTS:+--counts "$$COUNTS"}
 
 lock: $(READY) ## pin requirements*.in again
 	$(PY) -m uv pip compile -q --generate-hashes --no-header --no-annotate --python-version 3.13 requirements.in -o requirements.txt

@@ -163,7 +163,7 @@ def _triggers(ground: Ground, functions: Sequence[FunctionMetadata], invoker: In
     options = ground.config.host_json.section("extensions", "serviceBus")
     return [
         *build_timer_triggers(functions, settings, ground.state_dir, invoker, clock),
-        *build_service_bus_triggers(functions, settings, options, invoker, clock),
+        *build_service_bus_triggers(functions, settings, options, invoker, clock, connect=ground.fittings.connect),
     ]
 
 

@@ -64,7 +64,7 @@ def make_private(folder: Path) -> None:
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
 
 
-def _private_log(path: Path) -> BinaryIO:
+def private_log(path: Path) -> BinaryIO:
     """The host shows its new keys in its log once, so the log is as secret as they are."""
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     os.fchmod(descriptor, 0o600)
@@ -82,7 +82,7 @@ async def local_host(
     command = [sys.executable, "-m", "devhost", "--port", "0", "--state-dir", str(state_dir)]
     command += ["--ready-file", str(ready_file), *arguments]
     environment = {**os.environ, "ServiceBusConnection": EMULATOR.format(port=free_port()), **settings}
-    with _private_log(log) as output:
+    with private_log(log) as output:
         process = await asyncio.create_subprocess_exec(
             *command, cwd=ROOT, env=environment, stdin=asyncio.subprocess.DEVNULL, stdout=output, stderr=output
         )

@@ -66,10 +66,10 @@ def refusal(name: str, refused: Refused) -> ErrorInfo:
 
 
 class CircuitBreaker:
-    """Every circuit of the app, over one store."""
+    """Every circuit of the app, over one store, which is `store`."""
 
     def __init__(self, store: CircuitStore, clock: Clock, policy: CircuitPolicy = DEFAULT_CIRCUIT) -> None:
-        self._store = store
+        self.store = store
         self._clock = clock
         self._policy = policy
         self._known: dict[str, Circuit] = {}
@@ -127,27 +127,27 @@ class CircuitBreaker:
 
     async def read(self, name: str) -> Circuit:
         """One circuit as it is kept now. Raises what `CircuitStore` raises."""
-        stored = await self._store.read(name)
+        stored = await self.store.read(name)
         return stored.circuit if stored else Circuit(name=name)
 
     async def read_all(self) -> tuple[Circuit, ...]:
         """Every circuit that ever changed, by name, as they are kept now. Raises what `CircuitStore` raises."""
-        return tuple(stored.circuit for stored in await self._store.read_all())
+        return tuple(stored.circuit for stored in await self.store.read_all())
 
     async def close(self) -> None:
         """Let go of the store's connections."""
-        await self._store.close()
+        await self.store.close()
 
     async def _take_probe(self, name: str) -> Admitted | Refused:
         """The write decides who it is: the service lets one of all who try at once succeed."""
         for _ in range(_ROUNDS):
-            stored = await self._store.read(name)
+            stored = await self.store.read(name)
             circuit = stored.circuit if stored else Circuit(name=name)
             answer = admit(circuit, self._clock.now(), self._policy)
             if not isinstance(answer, Admitted) or answer.circuit is None:
                 self._known[name] = circuit
                 return answer
-            if await self._store.write(answer.circuit, stored.version if stored else None):
+            if await self.store.write(answer.circuit, stored.version if stored else None):
                 self._known[name] = answer.circuit
                 log.warning("the circuit of %s lets one call through as a probe", name)
                 return answer
@@ -156,12 +156,12 @@ class CircuitBreaker:
     async def _change(self, name: str, decide: Callable[[Circuit], Circuit | None]) -> Circuit | None:
         """Write what `decide` makes of the circuit as it is kept; None when that is nothing."""
         for _ in range(_ROUNDS):
-            stored = await self._store.read(name)
+            stored = await self.store.read(name)
             changed = decide(stored.circuit if stored else Circuit(name=name))
             if changed is None:
                 self._known[name] = stored.circuit if stored else Circuit(name=name)
                 return None
-            if await self._store.write(changed, stored.version if stored else None):
+            if await self.store.write(changed, stored.version if stored else None):
                 self._known[name] = changed
                 return changed
         log.warning("the circuit of %s changed under every try to change it", name)
@@ -171,6 +171,6 @@ class CircuitBreaker:
         async with self._reading:
             now = self._clock.now()
             if self._read_at is None or not self._read_at <= now < self._read_at + REMEMBERED_FOR:
-                self._known = {stored.circuit.name: stored.circuit for stored in await self._store.read_all()}
+                self._known = {stored.circuit.name: stored.circuit for stored in await self.store.read_all()}
                 self._read_at = now
         return self._known.get(name) or Circuit(name=name)

@@ -117,6 +117,11 @@ class HubClient(AsyncTaskHubGrpcClient):
         living = [each for each in answer.entities if each.serializedState.value]
         return Page(living, answer.continuationToken.value or None)
 
+    async def history(self, instance_id: str) -> list[pb.HistoryEvent]:
+        """The events of an orchestration as the hub keeps them; none when there is no such orchestration."""
+        asked = pb.StreamInstanceHistoryRequest(instanceId=instance_id)
+        return [event async for chunk in self._pages.StreamInstanceHistory(asked) for event in chunk.events]
+
 
 def _timestamp(when: datetime | None) -> Timestamp | None:
     if when is None:

@@ -30,6 +30,11 @@ _log = logging.getLogger(__name__)
 type Connect = Callable[[Connection, Entity, int], ReceiverFactory]
 
 
+def connect(connection: Connection, entity: Entity, prefetch_count: int) -> ReceiverFactory:
+    """The receivers of one entity: those of the stock client."""
+    return AzureReceiverFactory(connection, entity, prefetch_count=prefetch_count)
+
+
 class ServiceBusTrigger:
     """One function's receive loop, and the client it uses."""
 
@@ -75,7 +80,7 @@ def build_service_bus_triggers(
     invoke: Invoke,
     clock: Clock,
     *,
-    connect: Connect | None = None,
+    connect: Connect = connect,
 ) -> list[Trigger]:
     """A trigger for every function with a `serviceBusTrigger`; nothing is connected before `start`.
 
@@ -83,7 +88,6 @@ def build_service_bus_triggers(
     problem: a value of that section, a setting that is missing or malformed, an entity that is not fully named.
     """
     options = ServiceBusOptions.from_host_json(host_options)
-    connect = connect or _connect
     namespaces: dict[str, NamespaceState] = {}
     built: list[Trigger] = []
     for function, binding in _read_all(functions, settings, options):
@@ -130,10 +134,6 @@ def _pump(
         return SessionPump(factory, dispatcher, options, state, clock, stop, many=binding.many)
     kind = BatchPump if binding.many else SinglePump
     return kind(factory, dispatcher, options, state, clock, stop)
-
-
-def _connect(connection: Connection, entity: Entity, prefetch_count: int) -> ReceiverFactory:
-    return AzureReceiverFactory(connection, entity, prefetch_count=prefetch_count)
 
 
 def _warn(function: FunctionMetadata, binding: ServiceBusBinding) -> None:

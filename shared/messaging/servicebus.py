@@ -17,9 +17,10 @@ from typing import TYPE_CHECKING, Any, Literal
 from shared.credentials import entra_credential
 from shared.errors import BusUnavailable, ConfigurationError, MessageTooLarge, MusterError, NotFound
 from shared.messaging.bus import DeadLetter, HandleDead, OutgoingMessage
+from shared.messaging.charges import BusCharges
 
 if TYPE_CHECKING:
-    from azure.servicebus import ServiceBusMessage, ServiceBusReceivedMessage
+    from azure.servicebus import ServiceBusMessage, ServiceBusMessageBatch, ServiceBusReceivedMessage
     from azure.servicebus.aio import ServiceBusClient, ServiceBusReceiver, ServiceBusSender
 
 _TRACE = "Diagnostic-Id"
@@ -55,9 +56,13 @@ class _Entity:
 
 
 class ServiceBus:
-    """One sender for each queue or topic of one namespace, each on its own connection, opened on first use and kept."""
+    """One sender for each queue or topic of one namespace, each on its own connection, opened on first use and kept.
+
+    `charges` counts what was handed over.
+    """
 
     def __init__(self, namespace: Namespace) -> None:
+        self.charges = BusCharges()
         self._namespace = namespace
         self._client: ServiceBusClient | None = None
         self._senders: dict[_Entity, ServiceBusSender] = {}
@@ -152,10 +157,15 @@ class ServiceBus:
             except MessageSizeExceededError:
                 if not len(batch):
                     raise
-                await sender.send_messages(batch)
+                await self._hand_over(sender, entity, batch)
                 batch = await sender.create_message_batch()
                 batch.add_message(message)
+        await self._hand_over(sender, entity, batch)
+
+    async def _hand_over(self, sender: ServiceBusSender, entity: _Entity, batch: ServiceBusMessageBatch) -> None:
+        messages, size = len(batch), batch.size_in_bytes
         await sender.send_messages(batch)
+        self.charges.add(entity.name, messages, size)
 
     def _sender(self, entity: _Entity) -> ServiceBusSender:
         if entity not in self._senders:
