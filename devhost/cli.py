@@ -4,6 +4,7 @@ import argparse
 import asyncio
 import logging
 import os
+import re
 import signal
 import sys
 from collections.abc import Sequence
@@ -77,6 +78,13 @@ def parse_arguments(arguments: Sequence[str]) -> argparse.Namespace:
         action="store_true",
         help="keep orchestrators alive between their turns; without it each turn is a replay, as in Azure",
     )
+    add(
+        "--otlp-endpoint",
+        type=_base_address,
+        metavar="URL",
+        help="send the host's spans to this OTLP receiver (default: OTEL_EXPORTER_OTLP_ENDPOINT; without one, nowhere)",
+    )
+    add("--no-host-spans", action="store_true", help="emit no spans of the host's own, only pass trace contexts on")
     add("--json-logs", action="store_true", help="log one JSON object a line")
     add("--verbose", action="store_true", help="log what libraries and the engine do as well")
     return parser.parse_args(arguments)
@@ -99,6 +107,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         ready_file=_resolved(chosen.ready_file),
         verbose=chosen.verbose,
         sticky=chosen.sticky,
+        otlp_endpoint=chosen.otlp_endpoint,
+        host_spans=not chosen.no_host_spans,
     )
     return asyncio.run(_serve(options))
 
@@ -170,6 +180,12 @@ def _port(text: str) -> int:
     if not text.isdecimal() or int(text) > 65535:
         raise argparse.ArgumentTypeError(f"a port is a number from 0 to 65535, not '{text}'")
     return int(text)
+
+
+def _base_address(text: str) -> str:
+    if re.fullmatch(r"https?://[^\s/?#]+[^\s?#]*", text) is None:
+        raise argparse.ArgumentTypeError(f"must be an address such as http://localhost:4318, not '{text}'")
+    return text
 
 
 def _positive(text: str) -> int:

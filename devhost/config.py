@@ -105,6 +105,14 @@ def announce(port: int) -> None:
     os.environ.setdefault("FUNCTIONS_WORKER_RUNTIME", "python")
 
 
+def have_worker_pass_traces(environment: MutableMapping[str, str] = os.environ) -> None:
+    """Have the worker library attach each call's trace context, unless a setting says otherwise.
+
+    In Azure this is a setting of the app, too; here it follows from there being somewhere for spans to go.
+    """
+    environment.setdefault("PYTHON_ENABLE_OPENTELEMETRY", "true")
+
+
 def wants_colour(stream: Any = None) -> bool:
     """Whether log lines may carry colour: the stream is a terminal and `NO_COLOR` (no-color.org) is not set."""
     stream = sys.stderr if stream is None else stream

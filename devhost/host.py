@@ -12,7 +12,7 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
 from devhost.clock import Clock
-from devhost.config import announce, load_config
+from devhost.config import AppConfig, announce, have_worker_pass_traces, load_config
 from devhost.fittings import Fittings
 from devhost.http.server import free_port, listen
 from devhost.keys import load_keys
@@ -22,6 +22,8 @@ from devhost.parts import Ground, Parts, build_parts
 from devhost.servicebus_namespace import ServedNamespace, serve_if_needed
 from devhost.startup_report import Startup, report, write_ready_file
 from devhost.state_dir import StateDir
+from devhost.telemetry.opening import open_spans, telemetry_endpoint
+from devhost.telemetry.spans import Spans
 from devhost.worker.model import FunctionMetadata
 
 _log = logging.getLogger(__name__)
@@ -152,10 +154,28 @@ class Host:
         announce(port)
         host = f"[{options.host}]" if ":" in options.host else options.host
         url = f"http://{host}:{port}"
-        started = self._clock.now()
         return Ground(
-            options, config, state.path, keys, listener, url, self._clock, started, self._fittings, self._fail
+            options=options,
+            config=config,
+            state_dir=state.path,
+            keys=keys,
+            listener=listener,
+            url=url,
+            clock=self._clock,
+            started=self._clock.now(),
+            fittings=self._fittings,
+            on_failure=self._fail,
+            spans=self._open_spans(config),
         )
+
+    def _open_spans(self, config: AppConfig) -> Spans | None:
+        if telemetry_endpoint(self._options, config.settings) is None:
+            return None
+        have_worker_pass_traces()
+        spans = open_spans(self._options, config.settings, self._clock)
+        if spans is not None:
+            self._stops.push_async_callback(spans.close)
+        return spans
 
     def _fail(self, error: Exception) -> None:
         self._failure = self._failure or error

@@ -14,7 +14,8 @@ class HostOptions:
     Without a `state_dir` it is `.devhost` in the app's folder; `topology_file` names the Service Bus entities, and
     `amqp_port` the port to serve them on in place of the one in the app's settings. Port 0 is any free one. `drain` is
     how long running calls may take to finish once the host is told to stop. `sticky` keeps orchestrators alive between
-    their turns instead of replaying them.
+    their turns instead of replaying them. `otlp_endpoint` is the OTLP receiver that the host's spans go to, in place of
+    the one that the environment names; without `host_spans` there are none.
     """
 
     app_dir: Path
@@ -29,3 +30,5 @@ class HostOptions:
     ready_file: Path | None = None
     verbose: bool = False
     sticky: bool = False
+    otlp_endpoint: str | None = None
+    host_spans: bool = True

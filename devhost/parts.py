@@ -30,9 +30,12 @@ from devhost.taskhub.durable_executor import DurableExecutor
 from devhost.taskhub.embedded import EmbeddedTaskHub
 from devhost.taskhub.endpoint import MAX_MESSAGE_BYTES
 from devhost.taskhub.host_settings import concurrency_of, versioning_of
-from devhost.taskhub.hub import TaskHub
+from devhost.taskhub.hub import TaskHub, WorkItemExecutor
 from devhost.taskhub.management_api import ManagementApi
 from devhost.taskhub.turns import CHECK_EVERY, ReplayedTurns, StickyTurns
+from devhost.telemetry.orchestrations import OrchestrationSpans
+from devhost.telemetry.spans import NoSpans, Spans
+from devhost.telemetry.work_items import TracedExecutor
 from devhost.triggers.by_hand import manual_triggers
 from devhost.triggers.service_bus import build_service_bus_triggers
 from devhost.triggers.timer import build_timer_triggers
@@ -51,7 +54,8 @@ _DURABLE: Final = frozenset({"orchestrationTrigger", "activityTrigger", "entityT
 class Ground:
     """What every part stands on: settings, folders, keys, the listening socket and its address, the clock.
 
-    `on_failure` is told when a part can do nothing more until the host is started again.
+    `on_failure` is told when a part can do nothing more until the host is started again. `spans` are the host's own, if
+    it emits any.
     """
 
     options: HostOptions
@@ -64,6 +68,7 @@ class Ground:
     started: datetime
     fittings: Fittings
     on_failure: Callable[[Exception], None]
+    spans: Spans | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +76,7 @@ class Durable:
     """The task hub and what is around it; only an app with something durable has them."""
 
     hub: EmbeddedTaskHub
-    executor: DurableExecutor
+    executor: WorkItemExecutor
     management: ManagementApi
 
 
@@ -104,6 +109,7 @@ def build_parts(ground: Ground, worker: Worker, functions: Sequence[FunctionMeta
         versioning=versioning_of(host_json, config.expand),
         ids=ground.fittings.ids,
         crash_points=ground.fittings.crash_points,
+        tracing=None if ground.spans is None else OrchestrationSpans(ground.spans),
         on_failure=ground.on_failure,
     )
     outputs = ServiceBusOutputs(functions, config.settings)
@@ -112,7 +118,8 @@ def build_parts(ground: Ground, worker: Worker, functions: Sequence[FunctionMeta
         worker, clock, durable_client=_durable_client(ground, hub), timeout=timeout, write_outputs=outputs.write
     )
     durable = _durable(ground, hub, worker, functions, invoker) if any(map(_is_durable, functions)) else None
-    endpoint = FunctionEndpoint(routes, ground.keys, RequestLimits.from_host_json(host_json), invoker)
+    limits = RequestLimits.from_host_json(host_json)
+    endpoint = FunctionEndpoint(routes, ground.keys, limits, invoker, ground.spans or NoSpans())
     model = OfflineModelApi(ground.clock, ground.options.offline_model_delay)
     own = [*_own_routes(ground, functions, routes, invoker, durable), *model.routes()]
     return Parts(
@@ -155,15 +162,18 @@ def _durable(
             "orchestrators are kept between their turns; at most one turn in %d is replayed and compared", CHECK_EVERY
         )
     executor = DurableExecutor(functions, invoker, callable_of=worker.callable_of, turns=turns)
-    return Durable(hub, executor, ManagementApi(hub, ground.keys, orchestrators=executor.orchestrators))
+    management = ManagementApi(hub, ground.keys, orchestrators=executor.orchestrators)
+    return Durable(hub, executor if ground.spans is None else TracedExecutor(executor, ground.spans), management)
 
 
 def _triggers(ground: Ground, functions: Sequence[FunctionMetadata], invoker: Invoker) -> Sequence[Trigger]:
-    settings, clock = ground.config.settings, ground.clock
+    settings, clock, spans = ground.config.settings, ground.clock, ground.spans or NoSpans()
     options = ground.config.host_json.section("extensions", "serviceBus")
     return [
-        *build_timer_triggers(functions, settings, ground.state_dir, invoker, clock),
-        *build_service_bus_triggers(functions, settings, options, invoker, clock, connect=ground.fittings.connect),
+        *build_timer_triggers(functions, settings, ground.state_dir, invoker, clock, spans),
+        *build_service_bus_triggers(
+            functions, settings, options, invoker, clock, connect=ground.fittings.connect, spans=spans
+        ),
     ]
 
 

@@ -20,6 +20,7 @@ from devhost.taskhub.engine.crash_points import CrashPoints
 from devhost.taskhub.engine.engine import Engine
 from devhost.taskhub.engine.identifiers import Ids
 from devhost.taskhub.engine.service import OrchestrationService
+from devhost.taskhub.engine.tracing import Tracing
 from devhost.taskhub.entities.service import EntityService
 from devhost.taskhub.hub import WorkItemExecutor
 from devhost.taskhub.operations.listing import ListingService
@@ -43,6 +44,7 @@ class EmbeddedTaskHub:
         ids: Ids | None = None,
         crash_points: CrashPoints | None = None,
         versioning: Versioning | None = None,
+        tracing: Tracing | None = None,
         on_failure: Callable[[Exception], None] = lambda _: None,
     ) -> None:
         """`drain_within` bounds how long `stop` waits for running work items before it cancels them.
@@ -56,6 +58,7 @@ class EmbeddedTaskHub:
         self._ids = ids
         self._crash_points = crash_points
         self._versioning = versioning
+        self._tracing = tracing
         self._on_failure = on_failure
         self._engine: Engine | None = None
         self._endpoint: Endpoint | None = None
@@ -95,6 +98,7 @@ class EmbeddedTaskHub:
             ids=self._ids,
             crash_points=self._crash_points,
             versioning=self._versioning,
+            tracing=self._tracing,
         )
         engine.on_failure = self._on_failure
         context = engine.context

@@ -12,6 +12,7 @@ from typing import Any
 
 from devhost.clock import Clock
 from devhost.errors import StartError
+from devhost.telemetry.spans import Spans
 from devhost.triggers.service_bus_binding import TRIGGER, Entity, ServiceBusBinding, read_binding
 from devhost.triggers.service_bus_client import AzureReceiverFactory
 from devhost.triggers.service_bus_connection import Connection
@@ -81,6 +82,7 @@ def build_service_bus_triggers(
     clock: Clock,
     *,
     connect: Connect = connect,
+    spans: Spans | None = None,
 ) -> list[Trigger]:
     """A trigger for every function with a `serviceBusTrigger`; nothing is connected before `start`.
 
@@ -96,7 +98,7 @@ def build_service_bus_triggers(
         _warn(function, binding)
         stop = StopSignal()
         factory = connect(binding.connection, binding.entity, options.prefetch_count)
-        dispatcher = Dispatcher(function, binding, options, invoke, clock)
+        dispatcher = Dispatcher(function, binding, options, invoke, clock, spans)
         state = LinkState(function.name, str(binding.entity), namespace)
         pump = _pump(binding, factory, dispatcher, options, state, clock, stop)
         built.append(ServiceBusTrigger(function.name, factory, pump, stop))

@@ -2,6 +2,9 @@
 
 A message whose lock was lost while the function ran is not settled: someone else may hold it by now. Nothing here
 raises; what cannot be settled comes back by itself when its lock ends.
+
+A message's span continues the trace that its sender put into it; a batch has messages of many traces, so its span
+begins one of its own and links to theirs. Their names are those of the Azure SDK and of the Functions extension.
 """
 
 import asyncio
@@ -13,6 +16,7 @@ from typing import Final
 from azure_functions_runtime.bindings.datumdef import Datum
 
 from devhost.clock import Clock
+from devhost.telemetry.spans import Attributes, Kind, NoSpans, OpenSpan, Spans
 from devhost.triggers import service_bus_datum as datums
 from devhost.triggers.service_bus_binding import ServiceBusBinding
 from devhost.triggers.service_bus_lock import LockKeeper, kept
@@ -36,12 +40,14 @@ class Dispatcher:
         options: ServiceBusOptions,
         invoke: Invoke,
         clock: Clock,
+        spans: Spans | None = None,
     ) -> None:
         self._function = function
         self._binding = binding
         self._options = options
         self._invoke = invoke
         self._clock = clock
+        self._spans = spans or NoSpans()
         self._warned_of_bytes = False
 
     async def single(self, receiver: Receiver, message: ReceivedMessage, session: LockKeeper | None = None) -> None:
@@ -55,7 +61,7 @@ class Dispatcher:
             succeeded = await self._call(
                 datums.body_datum(message, as_bytes=self._binding.as_bytes),
                 datums.metadata(message),
-                datums.trace_parent(message),
+                self._span(message, in_session=session is not None),
                 f"{what}, delivery {message.delivery_count}",
             )
         keeper = session or own
@@ -73,7 +79,7 @@ class Dispatcher:
         succeeded = await self._call(
             datums.bodies_datum(messages, as_bytes=self._binding.as_bytes),
             datums.batch_metadata(messages),
-            "",
+            self._span_of_batch(messages),
             f"{len(messages)} messages of {self._binding.entity}",
         )
         gate = asyncio.Semaphore(_SETTLED_AT_ONCE)
@@ -96,15 +102,45 @@ class Dispatcher:
         until = None if self._options.renews_without_end else self._clock.now() + longest
         return LockKeeper(what, lambda: receiver.renew(message), message.locked_until, until, self._clock)
 
-    async def _call(self, value: Datum, metadata: Mapping[str, Datum], trace_parent: str, reason: str) -> bool:
+    async def _call(self, value: Datum, metadata: Mapping[str, Datum], span: OpenSpan, reason: str) -> bool:
         try:
             result = await self._invoke(
-                self._function, value, metadata=metadata, trace_parent=trace_parent, reason=reason
+                self._function, value, metadata=metadata, trace_parent=span.traceparent, reason=reason
             )
-        except Exception:
+        except Exception as failed:
             _log.exception("%s: the host failed to run %s", reason, self._function.name)
+            span.end(error=type(failed).__name__)
             return False
+        span.end(error=None if result.error is None else result.error.type)
         return result.succeeded
+
+    def _span(self, message: ReceivedMessage, *, in_session: bool) -> OpenSpan:
+        name = (
+            "ServiceBusSessionProcessor.ProcessSessionMessage" if in_session else "ServiceBusProcessor.ProcessMessage"
+        )
+        attributes = {
+            **self._attributes(),
+            "messaging.message.id": message.message_id or "",
+            "messaging.servicebus.message.delivery_count": message.delivery_count,
+        }
+        return self._spans.begin(name, Kind.CONSUMER, parent=datums.trace_parent(message), attributes=attributes)
+
+    def _span_of_batch(self, messages: Sequence[ReceivedMessage]) -> OpenSpan:
+        links = [parent for each in messages if (parent := datums.trace_parent(each))]
+        attributes = {**self._attributes(), "messaging.batch.message_count": len(messages)}
+        return self._spans.begin(
+            "ServiceBusListener.ProcessMessages", Kind.CONSUMER, links=links, attributes=attributes
+        )
+
+    def _attributes(self) -> Attributes:
+        return {
+            "az.namespace": "Microsoft.ServiceBus",
+            "messaging.system": "servicebus",
+            "messaging.operation": "process",
+            "messaging.destination.name": str(self._binding.entity),
+            "faas.name": self._function.name,
+            "faas.trigger": "pubsub",
+        }
 
     async def _settle(self, receiver: Receiver, message: ReceivedMessage, *, succeeded: bool) -> None:
         if not succeeded:

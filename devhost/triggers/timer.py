@@ -18,6 +18,7 @@ from azure_functions_runtime.bindings.datumdef import Datum
 
 from devhost.clock import Clock
 from devhost.errors import StartError
+from devhost.telemetry.spans import Kind, NoSpans, Spans
 from devhost.triggers.ncrontab import Schedule, parse_schedule
 from devhost.triggers.retry import RetryPolicy, retry_policy, with_retries
 from devhost.triggers.setting_names import flag_property, text_property
@@ -47,6 +48,7 @@ class TimerTrigger:
         run_on_startup: bool = False,
         store: TimerStore | None = None,
         retry: RetryPolicy | None = None,
+        spans: Spans | None = None,
     ) -> None:
         self._function = function
         self._schedule = schedule
@@ -55,6 +57,7 @@ class TimerTrigger:
         self._run_on_startup = run_on_startup
         self._store = store
         self._retry = retry or retry_policy(function)
+        self._spans = spans or NoSpans()
         self._stop = StopSignal()
         self._task: asyncio.Task[None] | None = None
 
@@ -91,7 +94,16 @@ class TimerTrigger:
         datum = timer_datum(is_cron=self._schedule.is_cron, status=status if self._store else None, past_due=past_due)
 
         async def call() -> InvocationResult:
-            return await self._invoke(self._function, datum, reason=reason)
+            span = self._spans.begin(
+                self.name, Kind.INTERNAL, attributes={"faas.name": self.name, "faas.trigger": "timer"}
+            )
+            error: str | None = "not run"
+            try:
+                result = await self._invoke(self._function, datum, trace_parent=span.traceparent, reason=reason)
+                error = None if result.error is None else result.error.type
+            finally:
+                span.end(error=error)
+            return result
 
         async def wait(delay: timedelta) -> bool:
             return await self._stop.sleep_until(self._clock, self._clock.now() + delay)
@@ -125,7 +137,12 @@ def timer_datum(*, is_cron: bool, status: TimerStatus | None, past_due: bool) ->
 
 
 def build_timer_triggers(
-    functions: Sequence[FunctionMetadata], settings: Mapping[str, str], state_dir: Path, invoke: Invoke, clock: Clock
+    functions: Sequence[FunctionMetadata],
+    settings: Mapping[str, str],
+    state_dir: Path,
+    invoke: Invoke,
+    clock: Clock,
+    spans: Spans | None = None,
 ) -> list[Trigger]:
     """A trigger for every function with a `timerTrigger`.
 
@@ -140,7 +157,7 @@ def build_timer_triggers(
     problems: list[str] = []
     for function in timers:
         try:
-            built.append(_timer(function, settings, store, invoke, clock))
+            built.append(_timer(function, settings, store, invoke, clock, spans))
         except StartError as refused:
             problems.append(str(refused))
     if problems:
@@ -149,7 +166,12 @@ def build_timer_triggers(
 
 
 def _timer(
-    function: FunctionMetadata, settings: Mapping[str, str], store: TimerStore, invoke: Invoke, clock: Clock
+    function: FunctionMetadata,
+    settings: Mapping[str, str],
+    store: TimerStore,
+    invoke: Invoke,
+    clock: Clock,
+    spans: Spans | None,
 ) -> TimerTrigger:
     try:
         schedule = parse_schedule(text_property(function, "schedule", settings), clock.now())
@@ -167,6 +189,7 @@ def _timer(
         run_on_startup=flag_property(function, "runOnStartup", default=False),
         store=store if monitored else None,
         retry=retry_policy(function),
+        spans=spans,
     )
 
 

@@ -57,7 +57,9 @@ class Actions:
 
     def apply(self, instance: Instance, taken_in: Sequence[pb.HistoryEvent], response: pb.OrchestratorResponse) -> None:
         """Record a turn that took `taken_in` in, and do what its response asks for."""
-        now = self._context.timers.now()
+        now, tracing = self._context.timers.now(), self._context.tracing
+        if tracing is not None:
+            self._context.commits.after(tracing.turn(instance, taken_in, response, now))
         self._take_out(instance)
         instance.history += taken_in
         instance.custom_status = response.customStatus.value if response.HasField("customStatus") else None

@@ -11,6 +11,7 @@ from devhost.taskhub.engine.instances import Instances
 from devhost.taskhub.engine.journal import Journal
 from devhost.taskhub.engine.pulse import Pulse
 from devhost.taskhub.engine.timers import Timers
+from devhost.taskhub.engine.tracing import Tracing
 from devhost.taskhub.versioning import Versioning
 
 
@@ -28,3 +29,4 @@ class Context:
     journal: Journal
     instances: Instances
     versioning: Versioning
+    tracing: Tracing | None = None

@@ -5,7 +5,9 @@ import logging
 import sqlite3
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack
+from dataclasses import replace
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,11 +24,12 @@ from devhost.taskhub.engine.identifiers import Ids
 from devhost.taskhub.engine.instance import Instance
 from devhost.taskhub.engine.instances import Instances
 from devhost.taskhub.engine.journal import Journal
-from devhost.taskhub.engine.lifecycle import Beginning, Lifecycle
+from devhost.taskhub.engine.lifecycle import AlreadyExists, Beginning, Lifecycle
 from devhost.taskhub.engine.pulse import Pulse
 from devhost.taskhub.engine.recovery import recover
 from devhost.taskhub.engine.schema import life_of, open_file
 from devhost.taskhub.engine.timers import Timers
+from devhost.taskhub.engine.tracing import Tracing
 from devhost.taskhub.engine.turns import Turns
 from devhost.taskhub.entities.entities import Entities
 from devhost.taskhub.hub import WorkItemExecutor
@@ -50,6 +53,7 @@ class Engine:
         ids: Ids | None = None,
         crash_points: CrashPoints | None = None,
         versioning: Versioning | None = None,
+        tracing: Tracing | None = None,
     ) -> None:
         """Open or create the file. Raises `StartError`."""
         limits = concurrency or Concurrency()
@@ -58,7 +62,7 @@ class Engine:
             connection = open_file(path)
             unusable.callback(connection.close)
             self.context = context = _context(
-                connection, clock, ids or Ids(), crash_points or NoCrashPoints(), versioning or Versioning()
+                connection, clock, ids or Ids(), crash_points or NoCrashPoints(), versioning or Versioning(), tracing
             )
             self.lifecycle = Lifecycle(context)
             self.activities = Activities(context, limits.activities)
@@ -111,7 +115,17 @@ class Engine:
         """Start an orchestration; see `Lifecycle.begin`. Raises `StoreFailed` too."""
         self.context.commits.require_open()
         self.context.crash_points.reached("call-received")
-        return self.lifecycle.begin(beginning, replaceable)
+        tracing = self.context.tracing
+        if tracing is None:
+            return self.lifecycle.begin(beginning, replaceable)
+        creation = tracing.creation(beginning.name, beginning.version, beginning.trace_context)
+        try:
+            instance = self.lifecycle.begin(replace(beginning, trace_context=creation.trace_context), replaceable)
+        except AlreadyExists:
+            creation.refused(AlreadyExists.__name__)
+            raise
+        self.context.commits.after(partial(creation.done, instance.id))
+        return instance
 
     def raise_event(self, instance: Instance, name: str, data: str | None) -> None:
         """Have the instance take in an external event with JSON text or nothing."""
@@ -192,7 +206,12 @@ class Engine:
 
 
 def _context(
-    connection: sqlite3.Connection, clock: Clock, ids: Ids, crash_points: CrashPoints, versioning: Versioning
+    connection: sqlite3.Connection,
+    clock: Clock,
+    ids: Ids,
+    crash_points: CrashPoints,
+    versioning: Versioning,
+    tracing: Tracing | None,
 ) -> Context:
     pulse, alarms = Pulse(), Alarms(clock)
     timers = Timers(clock, alarms)
@@ -201,4 +220,4 @@ def _context(
     journal = Journal(commits.connection, commits.changed)
     commits.add(journal)
     instances = Instances(journal, timers.now)
-    return Context(clock, ids, crash_points, pulse, alarms, timers, commits, journal, instances, versioning)
+    return Context(clock, ids, crash_points, pulse, alarms, timers, commits, journal, instances, versioning, tracing)

@@ -1,0 +1,43 @@
+"""Where an engine tells of what becomes spans. Without a `Tracing`, trace contexts are only kept and handed on."""
+
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from durabletask.internal import orchestrator_service_pb2 as pb
+
+from devhost.taskhub.engine.instance import Instance
+
+
+class Creation(Protocol):
+    """An orchestration that a client asks for."""
+
+    @property
+    def trace_context(self) -> pb.TraceContext:
+        """What the orchestration is told to be part of."""
+        ...
+
+    def done(self, instance_id: str) -> None:
+        """It is on disk."""
+        ...
+
+    def refused(self, why: str) -> None:
+        """There will be no such orchestration."""
+        ...
+
+
+class Tracing(Protocol):
+    """Told of what happens to orchestrations, at the moment it changes memory; nothing here waits or raises."""
+
+    def creation(self, name: str, version: str | None, parent: pb.TraceContext | None) -> Creation:
+        """A client asks for an orchestration; `parent` is where it stands itself."""
+        ...
+
+    def turn(
+        self, instance: Instance, taken_in: Sequence[pb.HistoryEvent], response: pb.OrchestratorResponse, now: int
+    ) -> Callable[[], None]:
+        """A turn of `instance`, whose history ends before `taken_in`, came to `response` at the instant `now`.
+
+        Puts into the response's actions the trace contexts that the tasks they ask for are to have. Returns what is to
+        be called once the turn is on disk: so no turn is told of twice, however often a crash has it run.
+        """
+        ...
