@@ -123,9 +123,9 @@ class _Execution:
         """The events that the turn sends; the tasks that it asks for are given their trace contexts."""
         for action in actions:
             if action.HasField("scheduleTask"):
-                action.scheduleTask.parentTraceContext.CopyFrom(self._of_task(action.id).message())
+                action.scheduleTask.parentTraceContext.CopyFrom(self._new_task(action.id).message())
             elif action.HasField("createSubOrchestration"):
-                action.createSubOrchestration.parentTraceContext.CopyFrom(self._of_task(action.id).message())
+                action.createSubOrchestration.parentTraceContext.CopyFrom(self._new_task(action.id).message())
             elif action.HasField("sendEvent"):
                 yield self._event(action.id, action.sendEvent, now)
 
@@ -168,8 +168,12 @@ class _Execution:
             (end.failureDetails.errorType or status) if failed else None,
         )
 
-    def _of_task(self, number: int) -> TraceContext:
-        return self._context.with_span(derived_span_id("task", self._instance.id, self._instance.execution_id, number))
+    def _new_task(self, number: int) -> TraceContext:
+        return self._context.with_span(self._span_id("task", number, len(self._instance.history)))
+
+    def _span_id(self, kind: str, number: int, since: int) -> int:
+        """`since` tells apart what bears the same number: each attempt at an activity has that of the first."""
+        return derived_span_id(kind, self._instance.id, self._instance.execution_id, number, since)
 
     def _task(self, asked: pb.HistoryEvent, ended: int, error: str | None) -> Iterator[Span]:
         began = instant(asked.timestamp)
@@ -207,9 +211,10 @@ class _Execution:
             sdk.ATTR_TASK_TASK_ID: asked.eventId,
             sdk.ATTR_FIRE_AT: fire_at,
         }
-        name, span_id = sdk.create_timer_span_name(self._instance.name), self._of_task(asked.eventId).span_id
-        times = instant(asked.timestamp), instant(fired.timestamp)
-        return Span(name, Kind.INTERNAL, span_id, self._context, *times, attributes)
+        began, ended = instant(asked.timestamp), instant(fired.timestamp)
+        name = sdk.create_timer_span_name(self._instance.name)
+        span_id = self._span_id("timer", asked.eventId, began)
+        return Span(name, Kind.INTERNAL, span_id, self._context, began, ended, attributes)
 
     def _event(self, number: int, sent: pb.SendEventAction, now: int) -> Span:
         attributes = {
@@ -218,7 +223,8 @@ class _Execution:
             sdk.ATTR_EVENT_TARGET_INSTANCE_ID: sent.instance.instanceId,
         }
         name = sdk.create_span_name(sdk.SPAN_TYPE_ORCHESTRATION_EVENT, sent.name)
-        return Span(name, Kind.PRODUCER, self._of_task(number).span_id, self._context, now, now, attributes)
+        span_id = self._span_id("event", number, len(self._instance.history))
+        return Span(name, Kind.PRODUCER, span_id, self._context, now, now, attributes)
 
 
 def _nothing() -> None:

@@ -1,7 +1,6 @@
 """Spans by OpenTelemetry's SDK. Imported only when spans are wanted: nothing else of the host needs the SDK."""
 
 import asyncio
-import logging
 from collections.abc import Sequence
 from typing import Final
 
@@ -18,11 +17,11 @@ from devhost.clock import Clock
 from devhost.telemetry.spans import Attributes, Kind, OpenSpan, Span
 from devhost.telemetry.trace_context import TraceContext
 
-_log = logging.getLogger(__name__)
-
 SERVICE: Final = "devhost"
 """The `service.name` of the host's spans, whatever the app's is."""
 _NANOSECONDS: Final = 1000
+# A receiver that does not answer holds up the end of the host for this long at most.
+_EXPORT_SECONDS: Final = 3.0
 _KINDS: Final = {each: trace.SpanKind[each.name] for each in Kind}
 
 
@@ -118,7 +117,8 @@ def otlp_spans(endpoint: str | None, clock: Clock, *, delay_milliseconds: int | 
     Without one the exporter reads the OpenTelemetry variables of the environment; so does what gathers spans to be sent
     together, without a `delay_milliseconds`.
     """
-    exporter = OTLPSpanExporter(endpoint=f"{endpoint.rstrip('/')}/v1/traces" if endpoint else None)
+    address = f"{endpoint.rstrip('/')}/v1/traces" if endpoint else None
+    exporter = OTLPSpanExporter(endpoint=address, timeout=_EXPORT_SECONDS)
     return SdkSpans(BatchSpanProcessor(exporter, schedule_delay_millis=delay_milliseconds), clock)
 
 

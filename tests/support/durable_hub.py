@@ -16,7 +16,11 @@ from devhost.taskhub.durable_executor import DurableExecutor
 from devhost.taskhub.embedded import EmbeddedTaskHub
 from devhost.taskhub.engine.crash_points import Crashed
 from devhost.taskhub.hub_client import HubClient
+from devhost.taskhub.turns import StickyTurns
 from devhost.taskhub.versioning import Versioning
+from devhost.telemetry.orchestrations import OrchestrationSpans
+from devhost.telemetry.spans import Spans
+from devhost.telemetry.work_items import TracedExecutor
 from tests.support.sdk_app import SdkApp
 
 
@@ -76,12 +80,22 @@ async def durable_hub(
     clock: Clock | None = None,
     crash: DieAt | None = None,
     versioning: Versioning | None = None,
+    spans: Spans | None = None,
+    sticky: bool = False,
 ) -> AsyncIterator[DurableHub]:
-    """The hub over the state in `directory`, stopped at the end unless it has died. The clock stands still."""
+    """The hub over the state in `directory`, stopped at the end unless it has died. The clock stands still.
+
+    With `spans` it is put together as a host does that emits spans.
+    """
     sdk_app = SdkApp(app)
     clock = clock or ManualClock()
-    hub = EmbeddedTaskHub(directory, clock, crash_points=crash, versioning=versioning)
-    await hub.start(DurableExecutor(sdk_app.functions, sdk_app))
+    tracing = None if spans is None else OrchestrationSpans(spans)
+    hub = EmbeddedTaskHub(directory, clock, crash_points=crash, versioning=versioning, tracing=tracing)
+    turns = StickyTurns(check_every=2) if sticky else None
+    executor = DurableExecutor(
+        sdk_app.functions, sdk_app, callable_of=sdk_app.callable_of if sticky else None, turns=turns
+    )
+    await hub.start(executor if spans is None else TracedExecutor(executor, spans))
     if crash is not None:
         crash.die = hub.engine.die
     client = HubClient(hub.address)

@@ -23,6 +23,7 @@ class SdkApp:
 
     def __init__(self, app: df.DFApp) -> None:
         self.calls: list[tuple[str, str]] = []
+        self.trace_parents: list[tuple[str, str]] = []
         self.functions: list[FunctionMetadata] = []
         self._callables: dict[str, Callable[..., Any]] = {}
         for builder in app.get_functions():
@@ -48,6 +49,7 @@ class SdkApp:
     ) -> InvocationResult:
         """Run the function; see `Invoke`."""
         self.calls.append((function.name, reason))
+        self.trace_parents.append((function.name, trace_parent))
         try:
             value = await self._call(function, trigger)
         except Exception as failure:

@@ -13,6 +13,12 @@ from devhost.cli import parse_arguments
         (["--max-request-bytes", "0"], "must be a number above 0, not '0'"),
         (["--offline-model-delay", "long"], "must be seconds from 0 to 3600, not 'long'"),
         (["--offline-model-delay", "-1"], "must be seconds from 0 to 3600, not '-1'"),
+        (
+            ["--otlp-endpoint", "localhost:4318"],
+            "must be an address such as http://localhost:4318, not 'localhost:4318'",
+        ),
+        (["--otlp-endpoint", "http://localhost:4318/?x=1"], "must be an address"),
+        (["--otlp-endpoint", "http://"], "must be an address"),
         (["--colour"], "unrecognized arguments: --colour"),
         (["app"], "unrecognized arguments: app"),
     ],
@@ -39,6 +45,8 @@ def test_the_help_explains_every_argument(capsys: pytest.CaptureFixture[str]) ->
         "--drain-seconds",
         "--ready-file",
         "--sticky",
+        "--otlp-endpoint",
+        "--no-host-spans",
         "--json-logs",
         "--verbose",
     ):
