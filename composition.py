@@ -38,9 +38,9 @@ def compose(
     app = df.DFApp(http_auth_level=func.AuthLevel.FUNCTION)
     app.configure_large_payloads(payload_store=ArtifactPayloads(resources.artifacts))
     for blueprint in (
-        queue_functions(CATALOG, consumer),
-        subscription_functions(CATALOG, EventConsumer(consumer)),
-        activity_functions(CATALOG, runner, resources.circuits, resources.clock),
+        queue_functions(CATALOG, consumer, resources.telemetry),
+        subscription_functions(CATALOG, EventConsumer(consumer), resources.telemetry),
+        activity_functions(CATALOG, runner, resources.circuits, resources.clock, resources.telemetry),
         agent_routes(CATALOG),
         memory_routes(resources),
         orchestrator_functions(),

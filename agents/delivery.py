@@ -13,17 +13,21 @@ from datetime import datetime, timedelta
 
 from pydantic import ValidationError
 
+from agents.observing import invocation, tell
 from agents.runner import AgentRunner, Answered, Held, TryAgain, Unwanted
 from shared import names
 from shared.breaker import agent_circuit
 from shared.circuit import Refused
 from shared.contracts import MAX_POSTPONED, OUTCOMES, AgentAccount, AgentResult, AgentTask, ReplyTo, RunResult
+from shared.ending import advance
 from shared.errors import AgentFailed, InvalidMessage, RetryableError
 from shared.messaging.tasks import task_message
 from shared.resources import Resources
 from shared.retry import outage_delay
 from shared.state.documents import PlannedStep, RunDocument
 from shared.status import RunStatus, StepStatus
+from shared.telemetry import names as tracing
+from shared.telemetry.telemetry import Span
 
 log = logging.getLogger("muster.agents")
 
@@ -46,22 +50,48 @@ class QueueConsumer:
         self._resources = resources
         self._chance = chance
 
-    async def consume(self, agent: str, body: bytes, *, owner: str, enqueued_at: datetime | None, reply: Reply) -> None:
-        """Handle one delivery to `agent`'s queue; returning completes it.
+    async def consume(
+        self,
+        agent: str,
+        body: bytes,
+        *,
+        owner: str,
+        enqueued_at: datetime | None,
+        reply: Reply,
+        traceparent: str | None = None,
+    ) -> None:
+        """Handle one delivery to `agent`'s queue; returning completes it. `traceparent` is what the message carries.
 
         Raises `InvalidMessage` for a body that is no task for this agent, `AgentFailed` once the step has ended
         without success and everyone who waits was told, and a `RetryableError` once there is no copy left to send.
         """
-        await self.consume_task(parse_task(agent, body), owner=owner, enqueued_at=enqueued_at, reply=reply)
+        task = parse_task(agent, body)
+        await self.consume_task(task, owner=owner, enqueued_at=enqueued_at, reply=reply, traceparent=traceparent)
 
-    async def consume_task(self, task: AgentTask, *, owner: str, enqueued_at: datetime | None, reply: Reply) -> None:
+    async def consume_task(
+        self,
+        task: AgentTask,
+        *,
+        owner: str,
+        enqueued_at: datetime | None,
+        reply: Reply,
+        traceparent: str | None = None,
+    ) -> None:
         """Handle one delivery of a task, however it came. Further attempts come from its agent's queue.
 
         Raises what `consume` does, but for the body.
         """
+        with invocation(self._resources.telemetry, task, carried=traceparent) as span:
+            # A task that came without a context gets one here, which its copies and its run then have.
+            begun = task.traceparent or traceparent or span.traceparent
+            task = task.model_copy(update={"traceparent": begun})
+            await self._consume(task, owner, enqueued_at or self._resources.clock.now(), reply, span)
+
+    async def _consume(self, task: AgentTask, owner: str, enqueued_at: datetime, reply: Reply, span: Span) -> None:
         try:
-            await self._handle(task, owner, enqueued_at or self._resources.clock.now(), reply)
+            await self._handle(task, owner, enqueued_at, reply, span)
         except RetryableError as error:
+            span.failed(error)
             due = self._postponed_until(task, error)
             if due is None:
                 raise
@@ -70,7 +100,7 @@ class QueueConsumer:
             copy_id = names.copy_message_id(f"{task.message_id}+{later.postponed}", self._resources.clock.now())
             await self._schedule(later, copy_id, due)
 
-    async def _handle(self, task: AgentTask, owner: str, enqueued_at: datetime, reply: Reply) -> None:
+    async def _handle(self, task: AgentTask, owner: str, enqueued_at: datetime, reply: Reply, span: Span) -> None:
         if task.reply_to is None:
             await self._begin_single_step(task)
         if task.attempt > 1 and (rest_until := await self._rest_until(task)) is not None:
@@ -79,6 +109,7 @@ class QueueConsumer:
             await self._schedule(task, copy_id, rest_until)
             return
         outcome = await self._runner.run(task, owner=owner, enqueued_at=enqueued_at)
+        tell(span, outcome)
         match outcome:
             case Answered(result):
                 await self._answer(task, result, reply)
@@ -131,6 +162,7 @@ class QueueConsumer:
                 plan=(PlannedStep(step_id=task.step_id, name=task.agent, agent=task.agent),),
                 created_at=now,
                 updated_at=now,
+                traceparent=task.traceparent,
             )
         )
         record = None if created else await store.read_run(task.task_id)
@@ -139,15 +171,16 @@ class QueueConsumer:
 
     async def _answer(self, task: AgentTask, result: AgentResult, reply: Reply) -> None:
         if task.reply_to is not None:
-            await reply(task.reply_to, result)
+            told = {tracing.STATUS: result.status.value}
+            with self._resources.telemetry.span(tracing.REPLY, task.agent, attributes=told):
+                await reply(task.reply_to, result)
         else:
             run_result = _single_step_result(task, result)
-            await self._resources.store.advance_run(
-                task.task_id, RunStatus(run_result.status), now=self._resources.clock.now(), result=run_result
-            )
+            await advance(task.task_id, RunStatus(run_result.status), self._resources, result=run_result)
         if result.status is not StepStatus.SUCCEEDED:
             cause = f"{result.error.type}: {result.error.message}" if result.error else result.status
-            raise AgentFailed(f"step {task.step_id} of run {task.task_id} {result.status}: {cause}")
+            kind = result.error.type if result.error else None
+            raise AgentFailed(f"step {task.step_id} of run {task.task_id} {result.status}: {cause}", cause=kind)
 
     async def _schedule_attempt(self, task: AgentTask, attempt: int, delay: timedelta) -> None:
         following = task.model_copy(update={"attempt": attempt, "postponed": 0})

@@ -14,14 +14,18 @@ from agents.last_words import tell_who_waits
 from shared import names
 from shared.contracts import AgentResult, ReplyTo
 from shared.errors import InvalidMessage, TaskHubUnavailable
+from shared.messaging.bus import carried_traceparent
+from shared.messaging.dead import counted_if_dead
+from shared.telemetry.off import OFF
+from shared.telemetry.telemetry import Telemetry
 
 log = logging.getLogger("muster.agents")
 
 _NOBODY_WAITS = frozenset({grpc.StatusCode.NOT_FOUND, grpc.StatusCode.FAILED_PRECONDITION})
 
 
-def queue_functions(catalog: Catalog, consumer: QueueConsumer) -> df.Blueprint:
-    """A blueprint with one Service Bus function for each agent that has a queue.
+def queue_functions(catalog: Catalog, consumer: QueueConsumer, telemetry: Telemetry = OFF) -> df.Blueprint:
+    """A blueprint with one Service Bus function for each agent that has a queue; `telemetry` is told of dead letters.
 
     Raises `ConfigurationError` when `host.json` gives an agent less time than it may take.
     """
@@ -29,11 +33,11 @@ def queue_functions(catalog: Catalog, consumer: QueueConsumer) -> df.Blueprint:
     blueprint = df.Blueprint()
     for card in catalog.cards.values():
         if card.queue is not None:
-            _add(blueprint, card.name, card.queue, consumer)
+            _add(blueprint, card.name, card.queue, consumer, telemetry)
     return blueprint
 
 
-def _add(blueprint: df.Blueprint, agent: str, queue: str, consumer: QueueConsumer) -> None:
+def _add(blueprint: df.Blueprint, agent: str, queue: str, consumer: QueueConsumer, telemetry: Telemetry) -> None:
     @blueprint.function_name(names.agent_function(agent))
     @blueprint.service_bus_queue_trigger(arg_name="message", queue_name=queue, connection=names.SERVICE_BUS_CONNECTION)
     @blueprint.durable_client_input(client_name="client")
@@ -41,17 +45,19 @@ def _add(blueprint: df.Blueprint, agent: str, queue: str, consumer: QueueConsume
         message: func.ServiceBusMessage, client: df.DurableFunctionsClient, context: func.Context
     ) -> None:
         body, reply = message.get_body(), reply_through(client)
-        try:
-            await consumer.consume(
-                agent,
-                body,
-                owner=context.invocation_id,
-                enqueued_at=aware(message.enqueued_time_utc),
-                reply=reply,
-            )
-        except InvalidMessage:
-            await tell_who_waits(agent, body, reply)
-            raise
+        with counted_if_dead(telemetry, queue, message.delivery_count, agent=agent):
+            try:
+                await consumer.consume(
+                    agent,
+                    body,
+                    owner=context.invocation_id,
+                    enqueued_at=aware(message.enqueued_time_utc),
+                    reply=reply,
+                    traceparent=carried_traceparent(message.application_properties),
+                )
+            except InvalidMessage:
+                await tell_who_waits(agent, body, reply)
+                raise
 
 
 def reply_through(client: df.DurableFunctionsClient) -> Reply:

@@ -34,6 +34,7 @@ from shared.retry import next_delay
 from shared.state.decisions import Busy, Claimed, ClaimRequest, Finished, Foreign, NotWanted
 from shared.state.documents import Attempt, StepDocument
 from shared.status import StepStatus
+from shared.telemetry.measures import attempt_measures, begun_measures, step_measures
 
 log = logging.getLogger("muster.agents")
 
@@ -135,6 +136,7 @@ class AgentRunner:
                 lost = step.attempts[-1].error.model_copy(update={"retryable": False})
                 return await self._record(step, StepStatus.FAILED, Usage(), error=lost, now=now)
             case Claimed(step):
+                self._resources.telemetry.record(begun_measures(step))
                 return await self._attempt(task, spec, step)
 
     async def _attempt(self, task: AgentTask, spec: AgentSpec, step: StepDocument) -> RunOutcome:
@@ -222,6 +224,7 @@ class AgentRunner:
 
     async def _release(self, step: StepDocument, ended: Attempt) -> None:
         await self._resources.store.release_step(step.task_id, step.step_id, owner=step.owner, attempt=ended)
+        self._resources.telemetry.record(attempt_measures(step, ended.usage))
 
     async def _park(self, step: StepDocument, cause: ErrorInfo, usage: Usage | None = None) -> Answered:
         """Leave the step to a person: what it does must not be done twice, and nobody can tell whether it was done."""
@@ -264,6 +267,7 @@ class AgentRunner:
         events: Sequence[EventDraft] = (),
         error: ErrorInfo | None = None,
     ) -> Answered:
+        of_attempt = usage
         for attempt in step.attempts:
             usage = attempt.usage.plus(usage)
         result = AgentResult.model_validate(
@@ -283,6 +287,8 @@ class AgentRunner:
             step,
             lambda: store.record_step(step.task_id, step.step_id, owner=step.owner, result=result, now=now),
         )
+        self._resources.telemetry.record(attempt_measures(step, of_attempt))
+        self._resources.telemetry.record(step_measures(step, result))
         return Answered(result)
 
     async def _patiently[T](self, step: StepDocument, write: Callable[[], Awaitable[T]]) -> T:

@@ -17,6 +17,10 @@ from shared import names
 from shared.contracts import AgentCard
 from shared.errors import InvalidMessage
 from shared.events import Event, parse_event, reaction_task
+from shared.messaging.bus import carried_traceparent
+from shared.messaging.dead import counted_if_dead
+from shared.telemetry.off import OFF
+from shared.telemetry.telemetry import Telemetry
 
 log = logging.getLogger("muster.agents")
 
@@ -28,10 +32,18 @@ class EventConsumer:
         self._consumer = consumer
 
     async def consume(
-        self, agent: AgentCard, body: bytes, *, owner: str, enqueued_at: datetime | None, reply: Reply
+        self,
+        agent: AgentCard,
+        body: bytes,
+        *,
+        owner: str,
+        enqueued_at: datetime | None,
+        reply: Reply,
+        traceparent: str | None = None,
     ) -> None:
         """Handle one delivery to `agent`'s subscription; returning completes it. Who is not asked to react does not.
 
+        `traceparent` is what the message carries.
         Raises `InvalidMessage` for a body that is no event of a run, or one that the agent does not react to, and
         what `QueueConsumer.consume_task` raises.
         """
@@ -42,19 +54,26 @@ class EventConsumer:
         if event.type not in [subscription.type for subscription in agent.subscribes]:
             raise InvalidMessage(f"{agent.name} does not react to {event.type}")
         task = reaction_task(event, agent.name)
-        await self._consumer.consume_task(task, owner=owner, enqueued_at=enqueued_at, reply=reply)
+        await self._consumer.consume_task(
+            task, owner=owner, enqueued_at=enqueued_at, reply=reply, traceparent=traceparent
+        )
 
 
-def subscription_functions(catalog: Catalog, consumer: EventConsumer) -> df.Blueprint:
-    """A blueprint with one Service Bus function for each agent that subscribes to events."""
+def subscription_functions(catalog: Catalog, consumer: EventConsumer, telemetry: Telemetry = OFF) -> df.Blueprint:
+    """A blueprint with one Service Bus function for each agent that subscribes to events.
+
+    `telemetry` is told of dead letters.
+    """
     blueprint = df.Blueprint()
     for card in catalog.cards.values():
         if card.subscribes:
-            _add(blueprint, card, consumer)
+            _add(blueprint, card, consumer, telemetry)
     return blueprint
 
 
-def _add(blueprint: df.Blueprint, agent: AgentCard, consumer: EventConsumer) -> None:
+def _add(blueprint: df.Blueprint, agent: AgentCard, consumer: EventConsumer, telemetry: Telemetry) -> None:
+    subscription = f"{names.EVENTS_TOPIC}/{agent.name}"
+
     @blueprint.function_name(names.agent_events_function(agent.name))
     @blueprint.service_bus_topic_trigger(
         arg_name="message",
@@ -66,10 +85,12 @@ def _add(blueprint: df.Blueprint, agent: AgentCard, consumer: EventConsumer) -> 
     async def run_from_event(
         message: func.ServiceBusMessage, client: df.DurableFunctionsClient, context: func.Context
     ) -> None:
-        await consumer.consume(
-            agent,
-            message.get_body(),
-            owner=context.invocation_id,
-            enqueued_at=aware(message.enqueued_time_utc),
-            reply=reply_through(client),
-        )
+        with counted_if_dead(telemetry, subscription, message.delivery_count, agent=agent.name):
+            await consumer.consume(
+                agent,
+                message.get_body(),
+                owner=context.invocation_id,
+                enqueued_at=aware(message.enqueued_time_utc),
+                reply=reply_through(client),
+                traceparent=carried_traceparent(message.application_properties),
+            )

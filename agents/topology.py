@@ -11,7 +11,7 @@ from shared import names
 
 QUEUE_OPTIONS: dict[str, Any] = {
     "lockDuration": "PT5M",
-    "maxDeliveryCount": 3,
+    "maxDeliveryCount": names.MAX_DELIVERIES,
     "defaultMessageTimeToLive": "P14D",
     "deadLetteringOnMessageExpiration": True,
     "requiresDuplicateDetection": True,
@@ -22,7 +22,7 @@ QUEUE_OPTIONS: dict[str, Any] = {
 
 SUBSCRIPTION_OPTIONS: dict[str, Any] = {
     "lockDuration": "PT5M",
-    "maxDeliveryCount": 3,
+    "maxDeliveryCount": names.MAX_DELIVERIES,
     "defaultMessageTimeToLive": "P14D",
     "deadLetteringOnMessageExpiration": True,
     "deadLetteringOnFilterEvaluationExceptions": True,

@@ -31,9 +31,9 @@ from shared import names
 from shared.breaker import agent_circuit, refusal
 from shared.circuit import Admitted, Refused
 from shared.contracts import AgentCard, AgentTask, ErrorInfo, ReplyTo
+from shared.ending import advance
 from shared.errors import IllegalTransition, InvalidRequest, NotFound, TerminalError
-from shared.messaging.events import event_message
-from shared.messaging.tasks import task_message
+from shared.messaging.sending import publish_traced, send_traced
 from shared.resources import Resources
 from shared.status import RunStatus
 
@@ -98,10 +98,11 @@ async def begin_recorded(begin: BeginRun, agents: Mapping[str, AgentCard], resou
     """
     now, request = resources.clock.now(), begin.request
     try:
-        await resources.store.advance_run(begin.task_id, RunStatus.RUNNING, now=now)
+        run = await resources.store.advance_run(begin.task_id, RunStatus.RUNNING, now=now)
     except NotFound:
-        await resources.store.create_run(run_document(begin.task_id, request, now=now))
-        await resources.store.advance_run(begin.task_id, RunStatus.RUNNING, now=now)
+        traceparent = resources.telemetry.traceparent
+        await resources.store.create_run(run_document(begin.task_id, request, now=now, traceparent=traceparent))
+        run = await resources.store.advance_run(begin.task_id, RunStatus.RUNNING, now=now)
     except IllegalTransition as error:
         return Begun(refused=ErrorInfo(type="RunOver", message=f"the run was over before it began: {error}"))
     known = roster(agents, resources.settings)
@@ -111,7 +112,7 @@ async def begin_recorded(begin: BeginRun, agents: Mapping[str, AgentCard], resou
     except InvalidRequest as error:
         return Begun(refused=ErrorInfo(type=type(error).__name__, message=str(error)))
     wanted = {name: known[name] for name in request.may_ask(known)}
-    return Begun(agents=wanted, reused=taken, calls_off=True)
+    return Begun(agents=wanted, reused=taken, calls_off=True, traceparent=run.traceparent)
 
 
 async def call_off_steps(asked: CallOff, nested: NestedPatterns, resources: Resources) -> None:
@@ -131,9 +132,8 @@ async def record(update: RunUpdate, resources: Resources) -> Recorded:
     Durable Functions would try again whatever was raised, so what no other try can mend is returned. A run that has
     ended otherwise, because it was cancelled meanwhile, keeps that end. Raises `StoreUnavailable`.
     """
-    now = resources.clock.now()
     try:
-        await resources.store.advance_run(update.task_id, update.status, now=now, result=update.result)
+        await advance(update.task_id, update.status, resources, result=update.result)
     except IllegalTransition as error:
         log.warning("run %s is not recorded as %s: %s", update.task_id, update.status, error)
     except TerminalError as error:
@@ -151,7 +151,7 @@ async def send_tasks(dispatch: Dispatch, resources: Resources) -> Dispatched:
     by_queue: defaultdict[str, list[AgentTask]] = defaultdict(list)
     rejected: list[Rejection] = []
     probed: list[str] = []
-    for task in _tasks(dispatch):
+    for task in tasks_of(dispatch):
         circuit = agent_circuit(task.agent)
         match await resources.circuits.admit(circuit):
             case Refused() as refused:
@@ -159,7 +159,7 @@ async def send_tasks(dispatch: Dispatch, resources: Resources) -> Dispatched:
             case Admitted(is_probe=is_probe):
                 by_queue[names.agent_queue(task.agent)].append(task)
                 probed += [circuit] if is_probe else []
-    sending = (_send(queue, tasks, resources) for queue, tasks in by_queue.items())
+    sending = (_send(queue, tasks, dispatch.traceparent, resources) for queue, tasks in by_queue.items())
     # Every queue is waited for, so that no send goes on after this has raised.
     for sent in await asyncio.gather(*sending, return_exceptions=True):
         if isinstance(sent, BaseException):
@@ -175,9 +175,9 @@ async def _give_up_probes(circuits: list[str], resources: Resources) -> None:
         await resources.circuits.failed(circuit, "the probe could not be sent")
 
 
-async def _send(queue: str, tasks: list[AgentTask], resources: Resources) -> list[Rejection]:
+async def _send(queue: str, tasks: list[AgentTask], traceparent: str | None, resources: Resources) -> list[Rejection]:
     try:
-        await resources.bus.send(queue, [await task_message(task, resources.artifacts) for task in tasks])
+        await send_traced(queue, tasks, resources, parent=traceparent)
     except TerminalError as error:
         info = ErrorInfo(type=type(error).__name__, message=str(error))
         return [Rejection(step_id=task.step_id, error=info) for task in tasks]
@@ -191,14 +191,14 @@ async def send_events(publication: Publication, resources: Resources) -> Publish
     repeated ids.
     """
     try:
-        messages = [await event_message(event, resources.artifacts) for event in publication.events]
-        await resources.bus.publish(names.EVENTS_TOPIC, messages)
+        await publish_traced(publication.events, resources, parent=publication.traceparent)
     except TerminalError as error:
         return PublishedEvents(refused=ErrorInfo(type=type(error).__name__, message=str(error)))
     return PublishedEvents()
 
 
-def _tasks(dispatch: Dispatch) -> list[AgentTask]:
+def tasks_of(dispatch: Dispatch) -> list[AgentTask]:
+    """The tasks that a dispatch asks for."""
     return [
         AgentTask(
             task_id=dispatch.task_id,

@@ -83,6 +83,7 @@ def as_activity[R: PatternRequest](run: Run[R], call: NodeCall, card: AgentCard,
             budget=step_budget(run, card),
             tenant=run.whose.tenant,
             session=run.whose.session,
+            traceparent=run.traceparent,
         )
         try:
             reply = yield run.ctx.call_activity(names.agent_activity(card.name), input=task.model_dump(mode="json"))
@@ -126,6 +127,7 @@ def as_nested[R: PatternRequest](
             "budget": budget,
             **run.whose.model_dump(),
             "calls_off": run.calls_off,
+            "traceparent": run.traceparent,
         }
     )
     try:

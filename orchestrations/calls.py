@@ -18,6 +18,7 @@ from shared.contracts import (
     EarlierOutput,
     ErrorInfo,
     ForWhom,
+    MaybeTraceparent,
     RunResult,
     StepId,
     TaskId,
@@ -39,12 +40,14 @@ class Begun(Contract):
 
     `reused` is what its first steps made in an earlier run, so that they are not asked again. `calls_off` is false in
     the histories of runs that began when nothing was called off yet, so that a replay calls nothing off either.
+    `traceparent` is the context of the span that began the run, which goes with everything that it asks for.
     """
 
     agents: Mapping[AgentName, AgentCard] = {}
     reused: tuple[EarlierOutput, ...] = ()
     refused: ErrorInfo | None = None
     calls_off: Annotated[bool, Field(exclude_if=operator.not_)] = False
+    traceparent: MaybeTraceparent = None
 
 
 class QueuedStep(Contract):
@@ -65,6 +68,7 @@ class Dispatch(ForWhom):
     reply_to: TaskId
     inputs: tuple[AgentInput, ...]
     steps: tuple[QueuedStep, ...]
+    traceparent: MaybeTraceparent = None
 
 
 class Rejection(Contract):
@@ -92,6 +96,7 @@ class Publication(Contract):
     """Events of a run that go to the topic together."""
 
     events: tuple[Event, ...]
+    traceparent: MaybeTraceparent = None
 
 
 class PublishedEvents(Contract):
@@ -136,6 +141,7 @@ class UndoPlan(Contract):
     at_work: tuple[StepId, ...] = ()
     account: tuple[AgentAccount, ...] = ()
     usage: Usage = Usage()
+    traceparent: MaybeTraceparent = None
 
 
 class CancelRun(Contract):
@@ -165,6 +171,7 @@ class NestedRun(ForWhom):
     deadline: AwareDatetime
     budget: Allowance = NO_LIMIT
     calls_off: Annotated[bool, Field(exclude_if=operator.not_)] = False
+    traceparent: MaybeTraceparent = None
 
 
 class NestedResult(Contract):

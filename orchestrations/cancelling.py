@@ -15,6 +15,7 @@ from orchestrations.registry import PATTERNS
 from orchestrations.undo_plan import account_of
 from shared import names
 from shared.contracts import RunResult
+from shared.ending import advance
 from shared.errors import Conflict, IllegalTransition, NotFound
 from shared.resources import Resources
 from shared.state.documents import RunDocument
@@ -53,7 +54,7 @@ async def cancel(task_id: str, *, orchestrations: Stopping, resources: Resources
         # A step without an orchestration is all that there is to its run.
         to = RunStatus.CANCELLED if alone else RunStatus.CANCELLING
         result = RunResult(status=RunStatus.CANCELLED, account=account_of(record), error=CANCELLED) if alone else None
-        run = await resources.store.advance_run(task_id, to, now=resources.clock.now(), result=result)
+        run = await advance(task_id, to, resources, result=result)
     except IllegalTransition:
         raise Conflict("the task has ended meanwhile") from None
     if not alone:

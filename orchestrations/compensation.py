@@ -6,7 +6,6 @@ that fails holds up no other, and has its line in the run's account like any ste
 Determinism contract: reads only its input, the orchestration's clock and the results of durable tasks.
 """
 
-from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
@@ -21,7 +20,7 @@ from orchestrations.retrying import ACTIVITY_RETRY
 from orchestrations.run import Answer, NodeCall, Run
 from orchestrations.steps import call_node, record_run
 from shared import names
-from shared.contracts import AgentAccount, AgentCard, AgentInput, EarlierOutput, ErrorInfo, RunResult
+from shared.contracts import AgentAccount, AgentInput, EarlierOutput, ErrorInfo, RunResult
 from shared.status import RunStatus
 
 _TIME_TO_UNDO = timedelta(hours=1)
@@ -87,21 +86,22 @@ def _plan(ctx: OrchestrationContext, task_id: str, occasion: str) -> Step[UndoPl
 def _undo(ctx: OrchestrationContext, task_id: str, plan: UndoPlan) -> Step[list[Answer]]:
     answers: list[Answer] = []
     for step in plan.undo:
-        run = _run(ctx, task_id, step.undo, plan.agents)
+        run = _run(ctx, task_id, step.undo, plan)
         earlier = EarlierOutput(step_id=step.step_id, agent=step.agent, output=step.output)
         call = NodeCall(names.undo_step(step.step_id), step.undo, AgentInput(request=plan.request, earlier=(earlier,)))
         answers.append((yield from call_node(run, call)))
     return answers
 
 
-def _run(ctx: OrchestrationContext, task_id: str, undo: str, agents: Mapping[str, AgentCard]) -> Run[SequentialRequest]:
+def _run(ctx: OrchestrationContext, task_id: str, undo: str, plan: UndoPlan) -> Run[SequentialRequest]:
     return Run(
         ctx=ctx,
         request=SequentialRequest(agents=(undo,)),
         task_id=task_id,
-        agents=agents,
+        agents=plan.agents,
         given=AgentInput(request=None),
         deadline=Run.time(ctx) + _TIME_TO_UNDO,
+        traceparent=plan.traceparent,
     )
 
 

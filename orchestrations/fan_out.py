@@ -210,6 +210,7 @@ class FanOut[R: PatternRequest]:
             steps=tuple(steps),
             tenant=self.run.whose.tenant,
             session=self.run.whose.session,
+            traceparent=self.run.traceparent,
         )
 
     # -- ending -------------------------------------------------------------------------------------------------

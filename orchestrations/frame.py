@@ -75,6 +75,7 @@ def _run_nested[R: PatternRequest](
         budget=given.budget,
         whose=ForWhom(tenant=given.tenant, session=given.session),
         calls_off=given.calls_off,
+        traceparent=given.traceparent,
     )
     result = yield from shape(run)
     yield from call_off_open(run)
@@ -102,4 +103,5 @@ def _root[R: PatternRequest](ctx: OrchestrationContext, request: R, begun: Begun
         reused=begun.reused,
         whose=ForWhom(tenant=request.tenant, session=request.session),
         calls_off=begun.calls_off,
+        traceparent=begun.traceparent,
     )

@@ -12,6 +12,7 @@ from orchestrations.registry import PATTERNS
 from orchestrations.task_view import task_view
 from shared import names
 from shared.contracts import ErrorInfo, RunResult
+from shared.ending import advance
 from shared.errors import IllegalTransition, NotFound
 from shared.http import POLL_AFTER_SECONDS, answers_problems, json_response
 from shared.resources import Resources
@@ -69,7 +70,7 @@ async def _reconciled(record: RunRecord, client: df.DurableFunctionsClient, reso
     ended = RunStatus.CANCELLED if cancelling else RunStatus(result.status)
     result = result.model_copy(update={"status": ended})
     try:
-        run = await resources.store.advance_run(record.run.task_id, ended, now=resources.clock.now(), result=result)
+        run = await advance(record.run.task_id, ended, resources, result=result)
     except IllegalTransition:
         # The orchestration recorded its own end since the record was read.
         return await resources.store.read_run(record.run.task_id) or record

@@ -20,7 +20,12 @@ from orchestrations.starter import Orchestrations
 from shared import names
 from shared.contracts import AgentCard
 from shared.events import OutsideEvent, parse_event
+from shared.messaging.bus import carried_traceparent
+from shared.messaging.dead import counted_if_dead
 from shared.resources import Resources
+
+OUTSIDE = f"{names.EVENTS_TOPIC}/{names.OUTSIDE_EVENTS}"
+"""The subscription that gets them."""
 
 
 def outside_event_functions(agents: Mapping[str, AgentCard], resources: Resources) -> df.Blueprint:
@@ -37,13 +42,25 @@ def outside_event_functions(agents: Mapping[str, AgentCard], resources: Resource
     @blueprint.durable_client_input(client_name="client")
     async def start_from_event(message: func.ServiceBusMessage, client: df.DurableFunctionsClient) -> None:
         hub = DurableOrchestrations(client)
-        await start_run_of_event(message.get_body(), agents=agents, orchestrations=hub, resources=resources)
+        with counted_if_dead(resources.telemetry, OUTSIDE, message.delivery_count):
+            await start_run_of_event(
+                message.get_body(),
+                agents=agents,
+                orchestrations=hub,
+                resources=resources,
+                traceparent=carried_traceparent(message.application_properties),
+            )
 
     return blueprint
 
 
 async def start_run_of_event(
-    body: bytes, *, agents: Mapping[str, AgentCard], orchestrations: Orchestrations, resources: Resources
+    body: bytes,
+    *,
+    agents: Mapping[str, AgentCard],
+    orchestrations: Orchestrations,
+    resources: Resources,
+    traceparent: str | None = None,
 ) -> None:
     """Start the run whose first event the message is; the event's `source` and `id` make a repeat no second run.
 
@@ -54,10 +71,11 @@ async def start_run_of_event(
     await start_requested(
         as_request(event),
         event_key(event),
-        sent_to=f"{names.EVENTS_TOPIC}/{names.OUTSIDE_EVENTS}",
+        sent_to=OUTSIDE,
         agents=agents,
         orchestrations=orchestrations,
         resources=resources,
+        traceparent=traceparent,
     )
 
 

@@ -168,7 +168,7 @@ class Reactions:
 
     def _send(self, events: Sequence[Event]) -> Step[AgentResult | None]:
         """Put the events on the topic; what stands for every reaction to them when the topic did not take them."""
-        publication = Publication(events=tuple(events))
+        publication = Publication(events=tuple(events), traceparent=self.run.traceparent)
         try:
             sent = yield self.run.ctx.call_activity(
                 names.ACTIVITY_PUBLISH_EVENTS, input=publication.model_dump(mode="json"), retry_policy=ACTIVITY_RETRY

@@ -43,6 +43,7 @@ class Run[R: PatternRequest]:
 
     `reused` is what the first steps made in an earlier run. `whose` is the same for all that is nested in a run.
     `left_open` are the calls that have begun and that nobody waits for any more, until they are called off.
+    `traceparent` is the context of the span that began the run, if it is traced.
     """
 
     ctx: OrchestrationContext
@@ -57,6 +58,7 @@ class Run[R: PatternRequest]:
     whose: ForWhom = field(default_factory=ForWhom)
     calls_off: bool = False
     left_open: list[NodeCall] = field(default_factory=list)
+    traceparent: str | None = None
 
     @staticmethod
     def time(ctx: OrchestrationContext) -> datetime:

@@ -22,7 +22,8 @@ from orchestrations.starter import Orchestrations, start_run
 from shared import names
 from shared.contracts import AgentCard
 from shared.errors import InvalidMessage, InvalidRequest, RetryableError
-from shared.messaging.bus import OutgoingMessage
+from shared.messaging.bus import OutgoingMessage, carried_traceparent
+from shared.messaging.dead import counted_if_dead
 from shared.resources import Resources
 
 _AGAIN_AFTER = timedelta(seconds=15)
@@ -44,7 +45,15 @@ def start_queue_functions(agents: Mapping[str, AgentCard], resources: Resources)
     async def start_from_queue(message: func.ServiceBusMessage, client: df.DurableFunctionsClient) -> None:
         sent_as = message.message_id or f"sequence-{message.sequence_number}"
         hub = DurableOrchestrations(client)
-        await start_from_message(message.get_body(), sent_as, agents=agents, orchestrations=hub, resources=resources)
+        with counted_if_dead(resources.telemetry, names.START_QUEUE, message.delivery_count):
+            await start_from_message(
+                message.get_body(),
+                sent_as,
+                agents=agents,
+                orchestrations=hub,
+                resources=resources,
+                traceparent=carried_traceparent(message.application_properties),
+            )
 
     return blueprint
 
@@ -56,6 +65,7 @@ async def start_from_message(
     agents: Mapping[str, AgentCard],
     orchestrations: Orchestrations,
     resources: Resources,
+    traceparent: str | None = None,
 ) -> None:
     """Start the run that a message asks for; its own `idempotency_key`, or else its id, makes a repeat no second run.
 
@@ -69,6 +79,7 @@ async def start_from_message(
         agents=agents,
         orchestrations=orchestrations,
         resources=resources,
+        traceparent=traceparent,
     )
 
 
@@ -80,6 +91,7 @@ async def start_requested(
     agents: Mapping[str, AgentCard],
     orchestrations: Orchestrations,
     resources: Resources,
+    traceparent: str | None = None,
 ) -> None:
     """Start the run that a message to `sent_to` asks for, once for each `key`; what may pass is tried again later.
 
@@ -92,12 +104,13 @@ async def start_requested(
             orchestrations=orchestrations,
             resources=resources,
             idempotency_key=key,
+            traceparent=traceparent,
         )
     except InvalidRequest as error:
         raise InvalidMessage(f"a message to {sent_to} cannot be run: {error}") from None
     except RetryableError as error:
         log.warning("the run of message %s is not started yet: %s; coming back to it", key, error)
-        await _schedule_again(request, key, resources)
+        await _schedule_again(request, key, resources, traceparent or resources.telemetry.traceparent)
 
 
 def parse_request(body: bytes) -> PatternRequest:
@@ -111,12 +124,13 @@ def parse_request(body: bytes) -> PatternRequest:
         raise InvalidMessage(f"a message to {names.START_QUEUE} is no request: {where}: {what}") from None
 
 
-async def _schedule_again(request: PatternRequest, key: str, resources: Resources) -> None:
+async def _schedule_again(request: PatternRequest, key: str, resources: Resources, traceparent: str | None) -> None:
     now = resources.clock.now()
     again = request.model_copy(update={"idempotency_key": key})
     copy = OutgoingMessage(
         body=json.dumps(again.model_dump(mode="json")).encode(),
         message_id=names.copy_message_id(key, now),
         enqueue_at=now + _AGAIN_AFTER,
+        traceparent=traceparent,
     )
     await resources.bus.send(names.START_QUEUE, [copy])

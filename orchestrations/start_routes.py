@@ -39,6 +39,7 @@ def start_routes(agents: Mapping[str, AgentCard], resources: Resources) -> df.Bl
             resources=resources,
             workflow=workflow,
             idempotency_key=req.headers.get("idempotency-key"),
+            traceparent=req.headers.get(names.TRACEPARENT),
         )
         return run, urljoin(req.url, f"{_up(req)}task/{quote(run.task_id)}")
 

@@ -19,10 +19,13 @@ from orchestrations.requests import SequentialRequest
 from orchestrations.resuming import reused, with_earlier
 from shared import names
 from shared.contracts import AgentCard, ErrorInfo, RunResult
+from shared.ending import advance
 from shared.errors import Conflict, InvalidRequest
 from shared.resources import Resources
 from shared.state.documents import PlannedStep, RunDocument
 from shared.status import RunStatus
+from shared.telemetry import names as tracing
+from shared.telemetry.telemetry import Span
 
 MAX_KEY = 255
 
@@ -50,7 +53,14 @@ def run_id(workflow: str, idempotency_key: str | None) -> str:
     return hashlib.sha256(f"{workflow}\n{idempotency_key}".encode()).hexdigest()[:32]
 
 
-def run_document(task_id: str, request: PatternRequest, *, workflow: str | None = None, now: datetime) -> RunDocument:
+def run_document(
+    task_id: str,
+    request: PatternRequest,
+    *,
+    workflow: str | None = None,
+    now: datetime,
+    traceparent: str | None = None,
+) -> RunDocument:
     """The document of a new run. Steps that are found only while it runs are not in its plan."""
     return RunDocument(
         task_id=task_id,
@@ -61,6 +71,7 @@ def run_document(task_id: str, request: PatternRequest, *, workflow: str | None 
         plan=tuple(PlannedStep(step_id=step, name=step, agent=agent) for step, agent in planned_agents(request)),
         created_at=now,
         updated_at=now,
+        traceparent=traceparent,
     )
 
 
@@ -78,20 +89,40 @@ async def start_run(
     resources: Resources,
     workflow: str | None = None,
     idempotency_key: str | None = None,
+    traceparent: str | None = None,
 ) -> RunDocument:
     """Start a run and return its document. `workflow` is the name it was asked for under, if not its pattern's.
 
+    `traceparent` is what came with the request: the run belongs to that trace, unless the host has continued another.
     The document comes first: were it second, a crash in between would leave a run that nobody can look up. A repeat
     with the same key finishes what a crash left undone. Raises `InvalidRequest`, which names the field, and
     `Conflict` when the key was used for another request.
     """
     key = _one_key(request.idempotency_key, idempotency_key)
+    about = {tracing.PATTERN: request.pattern, tracing.WORKFLOW: workflow}
+    name = workflow or request.pattern
+    with resources.telemetry.span(tracing.START_RUN, name, parent=traceparent, attributes=about) as span:
+        run = await _start(request, key, workflow, span, agents, orchestrations, resources)
+        span.set({tracing.TASK_ID: run.task_id})
+        return run
+
+
+async def _start(
+    request: PatternRequest,
+    key: str | None,
+    workflow: str | None,
+    span: Span,
+    agents: Mapping[str, AgentCard],
+    orchestrations: Orchestrations,
+    resources: Resources,
+) -> RunDocument:
     if isinstance(request, SequentialRequest):
         request = await with_earlier(request, resources.store)
         await reused(request, resources.store)
     check_request(request, roster(agents, resources.settings))
     task_id = run_id(workflow or request.pattern, key)
-    run = run_document(task_id, request, workflow=workflow, now=resources.clock.now())
+    now = resources.clock.now()
+    run = run_document(task_id, request, workflow=workflow, now=now, traceparent=span.traceparent)
     if not await resources.store.create_run(run):
         run = await _earlier(run, resources)
         if run.status is not RunStatus.PENDING or await orchestrations.exists(run.task_id):
@@ -123,9 +154,9 @@ async def _earlier(run: RunDocument, resources: Resources) -> RunDocument:
 
 async def _give_up(run: RunDocument, error: Exception, resources: Resources) -> None:
     cause = ErrorInfo(type=type(error).__name__, message="its orchestration could not be scheduled")
-    await resources.store.advance_run(
+    await advance(
         run.task_id,
         RunStatus.FAILED,
-        now=resources.clock.now(),
+        resources,
         result=RunResult(status=RunStatus.FAILED, error=cause),
     )

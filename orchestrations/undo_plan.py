@@ -46,6 +46,7 @@ def undo_plan(record: RunRecord, occasion: str, agents: Mapping[str, AgentCard],
         at_work=tuple(step_id for step_id in at_work if _undo_agent(step_id, undo) is not None),
         account=account_of(record),
         usage=usage_of(_used(step) for step in record.steps),
+        traceparent=record.run.traceparent,
     )
 
 

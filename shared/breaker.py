@@ -27,6 +27,9 @@ from shared.clock import Clock
 from shared.contracts import ErrorInfo
 from shared.errors import AgentOutputInvalid, AgentTimedOut, ModelAnswerInvalid, ModelUnavailable, MusterError
 from shared.state.circuits import CircuitStore
+from shared.telemetry.measures import circuit_measures
+from shared.telemetry.off import OFF
+from shared.telemetry.telemetry import Telemetry
 
 REMEMBERED_FOR = timedelta(seconds=2)
 """How old what a process knows of the circuits may be when it lets a call through or refuses one."""
@@ -68,10 +71,18 @@ def refusal(name: str, refused: Refused) -> ErrorInfo:
 class CircuitBreaker:
     """Every circuit of the app, over one store, which is `store`."""
 
-    def __init__(self, store: CircuitStore, clock: Clock, policy: CircuitPolicy = DEFAULT_CIRCUIT) -> None:
+    def __init__(
+        self,
+        store: CircuitStore,
+        clock: Clock,
+        policy: CircuitPolicy = DEFAULT_CIRCUIT,
+        *,
+        telemetry: Telemetry = OFF,
+    ) -> None:
         self.store = store
         self._clock = clock
         self._policy = policy
+        self._telemetry = telemetry
         self._known: dict[str, Circuit] = {}
         self._read_at: datetime | None = None
         self._reading = asyncio.Lock()
@@ -149,6 +160,7 @@ class CircuitBreaker:
                 return answer
             if await self.store.write(answer.circuit, stored.version if stored else None):
                 self._known[name] = answer.circuit
+                self._telemetry.record(circuit_measures([answer.circuit]))
                 log.warning("the circuit of %s lets one call through as a probe", name)
                 return answer
         return Refused(self._clock.now() + self._policy.pause)
@@ -163,6 +175,7 @@ class CircuitBreaker:
                 return None
             if await self.store.write(changed, stored.version if stored else None):
                 self._known[name] = changed
+                self._telemetry.record(circuit_measures([changed]))
                 return changed
         log.warning("the circuit of %s changed under every try to change it", name)
         return None
@@ -173,4 +186,5 @@ class CircuitBreaker:
             if self._read_at is None or not self._read_at <= now < self._read_at + REMEMBERED_FOR:
                 self._known = {stored.circuit.name: stored.circuit for stored in await self.store.read_all()}
                 self._read_at = now
+                self._telemetry.record(circuit_measures(self._known.values()))
         return self._known.get(name) or Circuit(name=name)

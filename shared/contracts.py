@@ -81,6 +81,8 @@ def _unsaid(value: str | None) -> bool:
     return value is None
 
 
+MaybeTraceparent = Annotated[str | None, Field(max_length=100, exclude_if=_unsaid)]
+"""The context of the span that began a run. Without one, it is left out of messages, histories and documents."""
 MaybeTenant = Annotated[TenantId | None, Field(exclude_if=_unsaid)]
 MaybeSession = Annotated[SessionId | None, Field(exclude_if=_unsaid)]
 

@@ -145,7 +145,14 @@ class BudgetExhausted(TerminalError):
 
 
 class AgentFailed(TerminalError):
-    """An agent's step ended without success, and its message belongs with the dead letters."""
+    """An agent's step ended without success, and its message belongs with the dead letters.
+
+    `cause` is the type of the error that it ended with.
+    """
+
+    def __init__(self, message: str, *, cause: str | None = None) -> None:
+        super().__init__(message)
+        self.cause = cause
 
 
 class MessageTooLarge(TerminalError):

@@ -17,6 +17,13 @@ COSMOS_MEMORY = "memory"
 
 SERVICE_BUS_CONNECTION = "ServiceBusConnection"
 
+MAX_DELIVERIES = 3
+"""How often a message is delivered before the broker makes it a dead letter."""
+
+TRACEPARENT = "traceparent"
+"""The message property with the context of the span that sent it; `DIAGNOSTIC_ID` is its older name. Both are set."""
+DIAGNOSTIC_ID = "Diagnostic-Id"
+
 START_QUEUE = "workflow-starts"
 
 EVENT_DECISION = "decision"

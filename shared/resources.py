@@ -12,6 +12,7 @@ from shared.llm.breaking import CircuitedModel
 from shared.llm.endpoint import endpoint_host, resolve_endpoint, resolve_fallback
 from shared.llm.guard import GuardedModel, RateLimit
 from shared.llm.model import ModelClient
+from shared.llm.observing import ObservedModel
 from shared.llm.openai import Endpoint, OpenAIModel
 from shared.memory.choice import memory_store
 from shared.memory.embedder import Embedder
@@ -21,6 +22,9 @@ from shared.messaging.servicebus import Namespace, ServiceBus
 from shared.settings import Settings
 from shared.state.choice import circuit_store, state_store
 from shared.state.store import StateStore
+from shared.telemetry.choice import chosen_telemetry
+from shared.telemetry.off import OFF
+from shared.telemetry.telemetry import Telemetry
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,13 +43,15 @@ class Resources:
     clock: Clock
     circuits: CircuitBreaker
     embedder: Embedder | None = None
+    telemetry: Telemetry = OFF
 
     @classmethod
     def from_settings(cls, settings: Settings) -> Self:
         """The resources that `settings` name; nothing is opened or reached yet. Raises `ConfigurationError`."""
         clock = SystemClock()
         artifacts = artifact_store(settings)
-        circuits = CircuitBreaker(circuit_store(settings), clock)
+        telemetry = chosen_telemetry(settings)
+        circuits = CircuitBreaker(circuit_store(settings), clock, telemetry=telemetry)
         return cls(
             settings=settings,
             store=state_store(settings, artifacts),
@@ -57,18 +63,22 @@ class Resources:
                 )
             ),
             artifacts=artifacts,
-            model=_model(settings, clock, circuits),
+            model=_model(settings, clock, circuits, telemetry),
             memory=memory_store(settings),
             clock=clock,
             circuits=circuits,
+            telemetry=telemetry,
         )
 
 
-def _model(settings: Settings, clock: Clock, circuits: CircuitBreaker) -> ModelClient:
+def _model(settings: Settings, clock: Clock, circuits: CircuitBreaker, telemetry: Telemetry) -> ModelClient:
     def endpoint(resolve: Callable[[Settings], Endpoint]) -> ModelClient:
         # What is not configured is said when a model is asked for, and not before.
+        model: ModelClient = OpenAIModel(lambda: resolve(settings))
+        if telemetry is not OFF:
+            model = ObservedModel(model, telemetry, clock, lambda: resolve(settings))
         return CircuitedModel(
-            OpenAIModel(lambda: resolve(settings)),
+            model,
             circuits,
             clock,
             lambda: model_circuit(endpoint_host(resolve(settings))),

@@ -9,11 +9,16 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, ValidationError
 
 from shared.errors import ConfigurationError
 
 type _Text = Annotated[str, StringConstraints(strip_whitespace=True)]
+# The values that OpenTelemetry's own instrumentations of models take, in either case. Content never leaves as an event.
+type _CaptureContent = Annotated[
+    Literal["", "false", "true", "no_content", "span_only", "event_only", "span_and_event"],
+    BeforeValidator(lambda value: value.strip().lower() if isinstance(value, str) else value),
+]
 
 
 class Settings(BaseModel):
@@ -158,6 +163,29 @@ class Settings(BaseModel):
         description="The fallback endpoint's key. Empty at the first model's endpoint: the first model's key.",
         repr=False,
     )
+    telemetry: Literal["", "off", "otlp", "azure-monitor"] = Field(
+        default="",
+        alias="MUSTER_TELEMETRY",
+        description="Where traces and metrics go: otlp, azure-monitor or off. Empty: otlp when an OTLP endpoint is set,"
+        " else off.",
+    )
+    otlp_endpoint: _Text = Field(
+        default="",
+        alias="OTEL_EXPORTER_OTLP_ENDPOINT",
+        description="The base URL of an OTLP endpoint (protobuf over HTTP), such as http://localhost:4318.",
+    )
+    insights_connection: _Text = Field(
+        default="",
+        alias="APPLICATIONINSIGHTS_CONNECTION_STRING",
+        description="The connection string of Application Insights, for azure-monitor.",
+        repr=False,
+    )
+    capture_content: _CaptureContent = Field(
+        default="",
+        alias="OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT",
+        description="Whether prompts, answers and error messages leave with spans: true, or span_only. Empty: they do"
+        " not.",
+    )
     environment: _Text = Field(
         default="",
         alias="AZURE_FUNCTIONS_ENVIRONMENT",
@@ -182,6 +210,11 @@ class Settings(BaseModel):
     def model_timeout(self) -> timedelta:
         """`model_timeout_seconds` as a duration."""
         return timedelta(seconds=self.model_timeout_seconds)
+
+    @property
+    def shows_content(self) -> bool:
+        """Whether telemetry may hold prompts, answers and error messages."""
+        return self.capture_content in ("true", "span_only", "span_and_event")
 
     @property
     def in_development(self) -> bool:

@@ -39,7 +39,7 @@ MAY_IMPORT = {
 
 HEAVY = ("openai", "azure.servicebus", "azure.identity", "azure.core", "azure.cosmos", "azure.storage.blob")
 # What imports OpenTelemetry's SDK, for which the same holds.
-TRACED = ("devhost.telemetry.otlp",)
+TRACED = ("devhost.telemetry.otlp", "shared.telemetry.otel", "azure.monitor.opentelemetry")
 PATTERNS = (
     "orchestrations.sequential",
     "orchestrations.parallel",
@@ -100,6 +100,13 @@ def test_an_outside_sdk_is_imported_by_one_module_of_the_app_at_most(package: st
     assert len(check.importers(modules(*APP), package)) <= 1, check.importers(modules(*APP), package)
 
 
+@pytest.mark.parametrize("package", ["opentelemetry", "azure.monitor"])
+def test_telemetry_is_imported_by_one_package_of_the_app(package: str) -> None:
+    importers = check.importers(modules(*APP), package)
+    assert importers
+    assert [name for name in importers if not check.is_within(name, ["shared.telemetry.otel"])] == []
+
+
 @pytest.mark.parametrize("rooms", [APP, ("devhost",)], ids=["app", "devhost"])
 def test_the_environment_is_read_by_exactly_one_module(rooms: tuple[str, ...]) -> None:
     assert len(check.environment_readers(modules(*rooms))) == 1, check.environment_readers(modules(*rooms))
@@ -107,6 +114,19 @@ def test_the_environment_is_read_by_exactly_one_module(rooms: tuple[str, ...]) -
 
 def test_imports_stand_at_the_top_except_those_of_heavy_packages() -> None:
     assert check.imports_in_functions(modules(*SOURCE), (*HEAVY, *TRACED)) == []
+
+
+def test_importing_the_app_with_telemetry_off_imports_only_what_the_durable_sdk_needs_of_it() -> None:
+    """The Durable SDK imports OpenTelemetry's API for its own propagation; the SDK and exporters cost a cold start."""
+    program = (
+        "import sys, azure.durable_functions, azure.functions, pydantic, grpc\n"
+        "def traced(): return {name for name in sys.modules if name.partition('.')[0] == 'opentelemetry'}\n"
+        "before = traced()\n"
+        "import function_app\n"
+        "print(sorted(traced() - before), [each for each in sys.modules if 'azure.monitor' in each or '.otel' in each])"
+    )
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.stdout.strip() == "[] []", done.stderr
 
 
 def test_importing_the_app_imports_no_heavy_package() -> None:

@@ -51,6 +51,7 @@ var host = {
   CosmosConnection__clientId: clientId
   APPLICATIONINSIGHTS_CONNECTION_STRING: insightsConnectionString
   APPLICATIONINSIGHTS_AUTHENTICATION_STRING: 'ClientId=${clientId};Authorization=AAD'
+  PYTHON_ENABLE_OPENTELEMETRY: 'true'
   AzureFunctionsJobHost__extensions__durableTask__hubName: taskHubName
 }
 
@@ -71,6 +72,7 @@ var app = {
   MUSTER_ARTIFACTS_URL: artifactUrl
   MUSTER_MODEL_BASE_URL: modelBaseUrl
   MUSTER_MODEL_NAME: modelName
+  MUSTER_TELEMETRY: 'azure-monitor'
 }
 
 var modelKey = empty(modelKeyReference) ? {} : { MUSTER_MODEL_API_KEY: modelKeyReference }

@@ -14,16 +14,18 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Literal
 
+from shared import names
 from shared.credentials import entra_credential
 from shared.errors import BusUnavailable, ConfigurationError, MessageTooLarge, MusterError, NotFound
-from shared.messaging.bus import DeadLetter, HandleDead, OutgoingMessage
+from shared.messaging.bus import DeadLetter, HandleDead, OutgoingMessage, carried_traceparent
 from shared.messaging.charges import BusCharges
 
 if TYPE_CHECKING:
     from azure.servicebus import ServiceBusMessage, ServiceBusMessageBatch, ServiceBusReceivedMessage
     from azure.servicebus.aio import ServiceBusClient, ServiceBusReceiver, ServiceBusSender
 
-_TRACE = "Diagnostic-Id"
+# As Azure's own clients do, so that whatever receives the message finds the one it knows.
+_TRACE = (names.TRACEPARENT, names.DIAGNOSTIC_ID)
 _OF_THE_BROKER = ("DeadLetterReason", "DeadLetterErrorDescription")
 _DEAD_BATCH = 100
 # So many are searched for the ones that are asked for: each is locked meanwhile.
@@ -206,7 +208,7 @@ def _native(message: OutgoingMessage) -> ServiceBusMessage:
 
     properties: dict[Any, Any] = {**message.properties}
     if message.traceparent:
-        properties[_TRACE] = message.traceparent
+        properties |= dict.fromkeys(_TRACE, message.traceparent)
     return ServiceBusMessage(
         message.body,
         message_id=message.message_id,
@@ -257,8 +259,8 @@ def _dead_letter(entity: str, message: ServiceBusReceivedMessage) -> DeadLetter:
         label=message.subject,
         to=message.to,
         content_type=message.content_type,
-        traceparent=properties.pop(_TRACE, None),
-        properties={name: text for name, text in properties.items() if name not in _OF_THE_BROKER},
+        traceparent=carried_traceparent(properties),
+        properties={name: text for name, text in properties.items() if name not in (*_OF_THE_BROKER, *_TRACE)},
         reason=message.dead_letter_reason,
         description=message.dead_letter_error_description,
         enqueued_at=enqueued_at,

@@ -8,7 +8,18 @@ from typing import Annotated, Literal
 
 from pydantic import AwareDatetime, Field, JsonValue
 
-from shared.contracts import AgentName, AgentResult, Contract, ErrorInfo, JsonData, RunResult, StepId, TaskId, Usage
+from shared.contracts import (
+    AgentName,
+    AgentResult,
+    Contract,
+    ErrorInfo,
+    JsonData,
+    MaybeTraceparent,
+    RunResult,
+    StepId,
+    TaskId,
+    Usage,
+)
 from shared.status import RunStatus, StepStatus
 
 LOST = "RunnerLost"
@@ -38,7 +49,8 @@ class RunDocument(Contract):
     """A run. `type` is its pattern, `workflow` the name under which it was asked for.
 
     `input` is what its agents work on, `request` the whole of what was asked. `called_off` are the paths of steps, and
-    of nested patterns with all their steps, that nobody waits for any more though the run goes on.
+    of nested patterns with all their steps, that nobody waits for any more though the run goes on. `traceparent` is the
+    context of the span that began it, where telemetry is on.
     """
 
     schema_version: Literal[1] = 1
@@ -54,6 +66,7 @@ class RunDocument(Contract):
     completed_at: AwareDatetime | None = None
     result: RunResult | None = None
     called_off: Annotated[tuple[StepId, ...], Field(exclude_if=_is_empty)] = ()
+    traceparent: MaybeTraceparent = None
 
     def has_called_off(self, step_id: str) -> bool:
         """Whether nobody waits for this step any more, or for the nested pattern that it is a step of."""

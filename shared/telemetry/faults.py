@@ -4,6 +4,7 @@ Queries group failures by it, and an alert goes to whoever can mend them. A type
 an agent's own code.
 """
 
+import re
 from collections.abc import Mapping
 from enum import StrEnum
 
@@ -59,9 +60,18 @@ FAULT_DOMAINS: Mapping[FaultDomain, frozenset[str]] = {
 }
 """The types of errors, of exceptions and of `ErrorInfo` alike, in each domain."""
 
+OTHER = "_OTHER"
+"""What OpenTelemetry calls an error whose type is not to be told."""
+_TYPE_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.]{0,99}")
+
 _BY_TYPE = {kind: domain for domain, kinds in FAULT_DOMAINS.items() for kind in kinds}
 
 
 def fault_domain(error_type: str) -> FaultDomain:
     """Whose fault an error of this type is."""
     return _BY_TYPE.get(error_type, FaultDomain.AGENT)
+
+
+def told_type(error_type: str) -> str:
+    """The type as it may leave. One may have come from outside, with any text for a type."""
+    return error_type if _TYPE_NAME.fullmatch(error_type) else OTHER

@@ -205,6 +205,7 @@ IMPURE = (
     *("socket", "ssl", "http", "urllib", "sqlite3", "pathlib", "io", "tempfile", "shutil", "logging"),
     *("aiohttp", "httpx", "httpx2", "requests", "grpc", "openai", "azure"),
     *("shared.state", "shared.messaging", "shared.artifacts", "shared.llm", "shared.memory"),
+    *("opentelemetry", "shared.telemetry"),
     *("shared.resources", "shared.settings", "shared.clock", "shared.credentials"),
 )
 _CLOCKS = ("now", "utcnow", "today")

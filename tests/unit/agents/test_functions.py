@@ -188,6 +188,8 @@ class FakeMessage:
 
     def __init__(self, body: bytes, enqueued_time_utc: datetime | None) -> None:
         self.enqueued_time_utc = enqueued_time_utc
+        self.delivery_count = 1
+        self.application_properties: dict[str, object] = {}
         self._body = body
 
     def get_body(self) -> bytes:
