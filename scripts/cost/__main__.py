@@ -44,7 +44,8 @@ def main() -> int:
     except (FileRefused, CountsRefused, Unpriced, UncountedRequest, RunFailed, CallRefused, NodeUnavailable) as error:
         return _failed(str(error))
     except (StartError, IndexingError, NotOver, OSError) as error:
-        return _failed(f"{error}; the host's log is {short(ROOT / LOG)}")
+        log = chosen.work / LOG.name if chosen.work else ROOT / LOG
+        return _failed(f"{error}; the host's log is {short(log)}")
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return INTERRUPTED
@@ -90,18 +91,18 @@ def _run(chosen: argparse.Namespace) -> None:
 
 
 def _measured(chosen: argparse.Namespace) -> Measurement:
-    make_private(ROOT / STATE_DIR)
     if chosen.work is not None:
-        chosen.work.mkdir(parents=True)
-        measurement = asyncio.run(_measure(chosen, chosen.work.resolve()))
+        chosen.work.mkdir(mode=0o700, parents=True)
+        measurement = asyncio.run(_measure(chosen, chosen.work.resolve(), chosen.work.resolve() / LOG.name))
     else:
+        make_private(ROOT / STATE_DIR)
         with tempfile.TemporaryDirectory(prefix="muster-cost-") as folder:
-            measurement = asyncio.run(_measure(chosen, Path(folder)))
+            measurement = asyncio.run(_measure(chosen, Path(folder), ROOT / LOG))
     measurement.write(chosen.save)
     return measurement
 
 
-async def _measure(chosen: argparse.Namespace, folder: Path) -> Measurement:
+async def _measure(chosen: argparse.Namespace, folder: Path, log: Path) -> Measurement:
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=told, transient=True) as progress:
         bar = progress.add_task("starting the local host", total=len(chosen.patterns) * chosen.runs)
@@ -116,7 +117,7 @@ async def _measure(chosen: argparse.Namespace, folder: Path) -> Measurement:
 
         elsewhere = Elsewhere(chosen.service_bus, chosen.cosmos)
         return await measure(
-            chosen.patterns, chosen.runs, folder=folder, log=ROOT / LOG, elsewhere=elsewhere, progress=next_run
+            chosen.patterns, chosen.runs, folder=folder, log=log, elsewhere=elsewhere, progress=next_run
         )
 
 

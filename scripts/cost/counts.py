@@ -128,13 +128,18 @@ class PatternCounts(Frozen):
 
 
 class Measurement(Frozen):
-    """What one call of `make cost` measured. `model` answered; `waiting` says how many functions wait for messages."""
+    """What one call of `make cost` measured, with the model that answered and the store that kept the runs.
+
+    `besides` is what was counted outside of runs and looks, the first run of the process among it: with it, nothing
+    that happened is missing.
+    """
 
     format: int = Field(default=_FORMAT, ge=_FORMAT, le=_FORMAT)
     measured_at: datetime
     model: str
     state: str
     patterns: Mapping[str, PatternCounts] = Field(min_length=1)
+    besides: tuple[Counts, ...] = ()
 
     @classmethod
     def read(cls, path: Path) -> Self:

@@ -24,6 +24,9 @@ USER_AGENT = "muster-cost"
 DATABASE = "muster"
 RUN_SECONDS = 120
 
+# A measurement costs nothing, whatever model the environment names.
+_OFFLINE = dict.fromkeys(("MUSTER_MODEL_BASE_URL", "MUSTER_MODEL_API_KEY", "MUSTER_MODEL_FALLBACK_NAME"), "")
+
 type Progress = Callable[[str, int], None]
 
 
@@ -54,6 +57,7 @@ async def measure(
     """
     async with _cosmos(elsewhere.cosmos) as cosmos:
         settings = {
+            **_OFFLINE,
             "MUSTER_STATE": "cosmos",
             "CosmosConnection": cosmos,
             "MUSTER_DATA_DIR": str(folder / "data"),
@@ -62,9 +66,16 @@ async def measure(
         async with counted_host(folder, log, settings) as host, RunApi(host.reached) as api:
             ground = _Ground(host, api, cosmos)
             # What is done once in the life of a process belongs to no run.
-            await _one_run(ground, patterns[0])
+            before = TALLY.take()
+            _, first = await _one_run(ground, patterns[0])
             counted = {pattern: await _counted(ground, pattern, runs, progress) for pattern in patterns}
-    return Measurement(measured_at=datetime.now(UTC), model=OFFLINE_MODEL, state="cosmos", patterns=counted)
+    return Measurement(
+        measured_at=datetime.now(UTC),
+        model=OFFLINE_MODEL,
+        state="cosmos",
+        patterns=counted,
+        besides=(before, first),
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +101,6 @@ async def _counted(ground: _Ground, pattern: str, runs: int, progress: Progress)
 
 async def _one_run(ground: _Ground, pattern: str) -> tuple[str, Counts]:
     """Its id, and what it took until nothing happened any more."""
-    TALLY.take()
     task_id = await ground.api.start(pattern, _request(pattern))
     await ground.host.hub.wait_for_orchestration_completion(task_id, timeout=RUN_SECONDS)
     await ground.host.rest()
