@@ -17,6 +17,8 @@ import grpc.aio
 from aiohttp import web
 from azure.durable_functions.http.http_management_payload import HttpManagementPayload
 from durabletask.client import OrchestrationState, OrchestrationStatus
+from durabletask.internal import orchestrator_service_pb2 as pb
+from durabletask.internal.tracing import use_trace_context
 
 from devhost.http.authorization import presented_key, unauthorized
 from devhost.http.problem import problem
@@ -214,7 +216,11 @@ class ManagementApi:
         requests.seconds(request, "timeout")
         body = await requests.json_body(request)
         version = request.query.get("version")
-        started = await self._client.schedule_new_orchestration(name, input=body, instance_id=wanted, version=version)
+        # The client's trace goes on in what it starts.
+        with use_trace_context(pb.TraceContext(traceParent=request.headers.get("traceparent", ""))):
+            started = await self._client.schedule_new_orchestration(
+                name, input=body, instance_id=wanted, version=version
+            )
         return await self._accepted(request, started)
 
     async def _accepted(self, request: web.Request, instance_id: str) -> web.Response:

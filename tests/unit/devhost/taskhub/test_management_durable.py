@@ -149,3 +149,16 @@ async def test_pages_follow_each_other_by_the_header_until_there_is_none(tmp_pat
             found += page
             token = response.headers.get(CONTINUATION_HEADER)
         assert len({str(each.get("instanceId") or each.get("entityId")) for each in found}) == count
+
+
+@pytest.mark.parametrize("header", ["00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01", "garbage", ""])
+async def test_an_orchestration_started_over_http_belongs_to_the_clients_trace(tmp_path: Path, header: str) -> None:
+    async with api(tmp_path) as management:
+        path, query = f"{ROOT}/orchestrators/wait/one", {"code": "system"}
+        asked = await management.http.post(path, params=query, headers={"traceparent": header})
+        assert asked.status == 202
+        instance = management.hub.hub.engine.context.instances.find("one")
+        assert instance is not None
+        started = instance.started_event().executionStarted
+        expected = header if header.startswith("00-") else ""
+        assert started.parentTraceContext.traceParent == expected
