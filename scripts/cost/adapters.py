@@ -29,6 +29,7 @@ def counted(resources: Resources, tally: Tally) -> Resources:
     if not isinstance(resources.bus, ServiceBus):
         raise TypeError(f"{type(resources.bus).__name__} does not count what it sends")
     tally.bus = resources.bus.charges
+    tally.flush = resources.telemetry.close
     tally.stores = tuple(map(_charged, (resources.store, resources.memory, resources.circuits.store)))
     return replace(
         resources,

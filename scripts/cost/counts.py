@@ -105,6 +105,13 @@ class LogCounts(Frozen):
     bytes: Count = 0
 
 
+class TelemetryCounts(Frozen):
+    """Spans that the app and the host exported over OTLP, and their length there."""
+
+    spans: Count = 0
+    bytes: Count = 0
+
+
 class Counts(Frozen):
     """Everything that was counted between two moments."""
 
@@ -115,6 +122,7 @@ class Counts(Frozen):
     durable: DurableCounts = DurableCounts()
     model: ModelCounts = ModelCounts()
     log: LogCounts = LogCounts()
+    telemetry: TelemetryCounts = TelemetryCounts()
 
 
 class PatternCounts(Frozen):

@@ -113,6 +113,8 @@ async def counted_host(folder: Path, log: Path, settings: Mapping[str, str]) -> 
         finally:
             await hub.close()
             await host.stop()
+            # Now, as long as somebody takes it; at the end of the process nobody would.
+            await asyncio.to_thread(TALLY.flush)
 
 
 def _app_folder(folder: Path) -> Path:

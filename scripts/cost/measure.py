@@ -12,6 +12,7 @@ from scripts.cosmos_server import KEY, cosmos_server
 from scripts.cost.counts import Counts, Measurement, PatternCounts
 from scripts.cost.histories import counted_histories
 from scripts.cost.host import CountedHost, counted_host
+from scripts.cost.spans import span_counter
 from scripts.cost.tally import TALLY
 from scripts.demo import OFFLINE_MODEL
 from scripts.pattern_demo import EXAMPLES, SUFFICIENT
@@ -55,9 +56,10 @@ async def measure(
 
     Raises `RunFailed`, `NotOver`, `NodeUnavailable`, and what starting a host raises.
     """
-    async with _cosmos(elsewhere.cosmos) as cosmos:
+    async with _cosmos(elsewhere.cosmos) as cosmos, span_counter(TALLY) as telemetry:
         settings = {
             **_OFFLINE,
+            **telemetry,
             "MUSTER_STATE": "cosmos",
             "CosmosConnection": cosmos,
             "MUSTER_DATA_DIR": str(folder / "data"),

@@ -67,8 +67,7 @@ class Assumption(StrEnum):
     STORAGE_POLLS_PER_HOUR = "storage_polls_per_hour"
     QUEUE_OPERATIONS_PER_ACTION = "queue_operations_per_action"
     TABLE_OPERATIONS_PER_TURN = "table_operations_per_turn"
-    TELEMETRY_BYTES_PER_EXECUTION = "telemetry_bytes_per_execution"
-    LOG_BYTES_PER_RECORD = "log_bytes_per_record"
+    LOG_BYTES_PER_ROW = "log_bytes_per_row"
 
 
 @dataclass(frozen=True, slots=True)

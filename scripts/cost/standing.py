@@ -8,13 +8,14 @@ from pathlib import Path
 from scripts.cost.prices import Assumption, Meter, PriceTable, Range
 from scripts.cost.profile import Deployment
 from scripts.cost.usage import Usage
+from scripts.infra_check.bicep import Declaration, Template, read_template, text, walk
 from scripts.local_host import ROOT
 
 HOURS_PER_MONTH = 730
 SECONDS_PER_MONTH = HOURS_PER_MONTH * 3600
 INFRA = ROOT / "infra"
 
-_ALERT_RULE = re.compile(r"'Microsoft\.Insights/scheduledQueryRules@")
+_RULE = "Microsoft.Insights/scheduledQueryRules@"
 _PRIVATE_ZONE = re.compile(r"zone: 'privatelink\.")
 _IF = "? [{"
 
@@ -38,15 +39,28 @@ def read_deployed(infra: Path = INFRA) -> Deployed:
     """The numbers in the templates."""
     topology = json.loads((infra / "servicebus.json").read_text(encoding="utf-8"))
     subscriptions = sum(len(topic["subscriptions"]) for topic in topology["topics"])
-    alerts = (infra / "app" / "alerts.bicep").read_text(encoding="utf-8")
     zones = [line for line in _lines(infra / "main.bicep") if _PRIVATE_ZONE.search(line)]
+    template = read_template(infra, Path("app") / "alerts.bicep")
     always = [line for line in zones if _IF not in line]
     return Deployed(
         triggered=len(topology["queues"]) + subscriptions,
         watched=len(topology["queues"]) + len(topology["topics"]),
-        log_alert_rules=len(_ALERT_RULE.findall(alerts)),
+        log_alert_rules=sum(
+            _number(template, each) for each in template.of_kind("resource").values() if _RULE in each.target
+        ),
         endpoints=Range(len(always), len(zones)),
     )
+
+
+def _number(template: Template, resource: Declaration) -> int:
+    """How many a resource declares: one, or one for each element of the variable that it loops over."""
+    if not resource.is_loop:
+        return 1
+    loop = next(node for node in walk(resource.node) if node.type == "for_statement")
+    looped = [text(node) for node in loop.children if node.type == "identifier"]
+    [over] = [template.by_name[name] for name in looped if name in template.by_name]
+    elements = next(node for node in walk(over.node) if node.type == "array")
+    return len([node for node in elements.children if node.type == "object"])
 
 
 def standing_usage(deployed: Deployed, deployment: Deployment, table: PriceTable) -> Usage:

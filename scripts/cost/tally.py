@@ -1,7 +1,7 @@
 """Where everything that is counted in the host's process comes together."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -16,6 +16,7 @@ from scripts.cost.counts import (
     LogCounts,
     ModelCounts,
     StoreCounts,
+    TelemetryCounts,
 )
 from shared.contracts import Usage
 from shared.messaging.charges import BusCharges, operations_of
@@ -41,11 +42,13 @@ class Charged(Protocol):
 class Tally:
     """Counts until it is asked, and then begins anew. One process has one, as it has one app.
 
-    `bus` and `stores` are what the app's own adapters count of themselves; everything else is told here.
+    `bus` and `stores` are what the app's own adapters count of themselves; everything else is told here. `flush` sends
+    what telemetry the app still holds, and may block.
     """
 
     bus: BusCharges | None = None
     stores: tuple[Charged, ...] = ()
+    flush: Callable[[], None] = lambda: None
     unsettled: int = 0
     _executions: list[Execution] = field(default_factory=list)
     _counted: Counter[str] = field(default_factory=Counter)
@@ -104,6 +107,11 @@ class Tally:
         self._counted["log records"] += 1
         self._counted["log bytes"] += size
 
+    def spanned(self, size: int) -> None:
+        """Count a span that was exported."""
+        self._counted["spans"] += 1
+        self._counted["span bytes"] += size
+
     def take(self) -> Counts:
         """Everything that was counted since the last time; orchestrations and documents are counted elsewhere."""
         counted, self._counted = self._counted, Counter()
@@ -119,6 +127,7 @@ class Tally:
                 output_tokens=counted["output tokens"],
             ),
             log=LogCounts(records=counted["log records"], bytes=counted["log bytes"]),
+            telemetry=TelemetryCounts(spans=counted["spans"], bytes=counted["span bytes"]),
         )
 
     def _take_bus(self, counted: Mapping[str, int]) -> BusCounts:

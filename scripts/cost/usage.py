@@ -75,9 +75,9 @@ class Terms:
         }
 
     def _logs(self, counts: Counts) -> Range:
-        for_executions = self.table.assumed(Assumption.TELEMETRY_BYTES_PER_EXECUTION).times(len(counts.executions))
-        for_records = self.table.assumed(Assumption.LOG_BYTES_PER_RECORD).times(counts.log.records)
-        return (Range.exactly(counts.log.bytes) + for_executions + for_records).times(1 / GB)
+        rows = counts.log.records + counts.telemetry.spans
+        columns = self.table.assumed(Assumption.LOG_BYTES_PER_ROW).times(rows)
+        return (Range.exactly(counts.log.bytes + counts.telemetry.bytes) + columns).times(1 / GB)
 
 
 def tokens(counts: Counts, use: ModelUse) -> Usage:

@@ -17,6 +17,7 @@ from scripts.cost.counts import (
     ModelCounts,
     PatternCounts,
     StoreCounts,
+    TelemetryCounts,
 )
 from scripts.cost.prices import PRICES, PriceTable, Range
 from scripts.cost.profile import DEFAULT, Profile, read_profile
@@ -76,6 +77,7 @@ def some_counts(**changes: Any) -> Counts:
         ),
         "model": ModelCounts(calls=2, input_tokens=700, output_tokens=90),
         "log": LogCounts(records=27, bytes=9_000),
+        "telemetry": TelemetryCounts(spans=30, bytes=8_000),
     }
     return Counts(**(fields | changes))
 
@@ -123,6 +125,7 @@ counts = st.builds(
     durable=_all_of(DurableCounts),
     model=_all_of(ModelCounts),
     log=_all_of(LogCounts),
+    telemetry=_all_of(TelemetryCounts),
 )
 """Any counts of one run."""
 
@@ -135,6 +138,7 @@ places = st.sampled_from(
             ("durable", DurableCounts),
             ("model", ModelCounts),
             ("log", LogCounts),
+            ("telemetry", TelemetryCounts),
         )
         for name in contract.model_fields
     ]

@@ -1,6 +1,7 @@
 """What is billed although nothing runs, and that it is read off the templates."""
 
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -64,6 +65,22 @@ def test_one_more_alert_in_the_templates_is_one_more_to_pay_for(infra: Path) -> 
     rule = "\nresource stuck 'Microsoft.Insights/scheduledQueryRules@2023-12-01' = {\n  name: 'stuck'\n}\n"
     alerts.write_text(alerts.read_text() + rule)
     assert read_deployed(infra).log_alert_rules == before.log_alert_rules + 1
+
+
+def test_rules_that_a_loop_makes_are_as_many_as_what_it_goes_through(infra: Path) -> None:
+    before = read_deployed(infra)
+    alerts = infra / "app" / "alerts.bicep"
+    text = alerts.read_text()
+    first = text.index("  {", text.index("var rules = ["))
+    alerts.write_text(f"{text[:first]}  {{ name: 'another' }}\n{text[first:]}")
+    assert before.log_alert_rules >= 4
+    assert read_deployed(infra).log_alert_rules == before.log_alert_rules + 1
+
+
+def test_every_rule_asks_as_often_as_the_price_of_one_is_for() -> None:
+    asked = re.findall(r"evaluationFrequency: '(\w+)'", (INFRA / "app" / "alerts.bicep").read_text())
+    assert asked == ["PT5M", "PT15M"], "the metric alert, whose price has no frequency, and the rules that query logs"
+    assert "every 15 minutes" in the_prices().prices[Meter.LOG_ALERT_RULES].what
 
 
 def test_the_endpoints_are_those_of_the_template_some_of_them_only_when_asked_for() -> None:
