@@ -84,6 +84,9 @@ class QueueConsumer:
         with invocation(self._resources.telemetry, task, carried=traceparent) as span:
             # A task that came without a context gets one here, which its copies and its run then have.
             begun = task.traceparent or traceparent or span.traceparent
+            if task.attempt == 1 and not task.postponed and enqueued_at is not None:
+                waited = (self._resources.clock.now() - enqueued_at).total_seconds()
+                span.set({tracing.QUEUE_SECONDS: max(0.0, waited)})
             task = task.model_copy(update={"traceparent": begun})
             await self._consume(task, owner, enqueued_at or self._resources.clock.now(), reply, span)
 

@@ -251,6 +251,7 @@ class Replayer:
             orchestrations=self._orchestrations,
             resources=self._resources,
             idempotency_key=f"replay-{again}",
+            traceparent=task.traceparent or letter.traceparent,
         )
         return run.task_id
 

@@ -61,7 +61,7 @@ ATTRIBUTES: Mapping[str, str] = {
     FAULT_DOMAIN: "Whose fault a failure is.",
     ATTEMPT: "Which attempt at the step it is, from 1.",
     COST_USD: "What it cost in US dollars; left out while a price is unknown.",
-    QUEUE_SECONDS: "How long the step's message was in its queue before it was first taken, in seconds.",
+    QUEUE_SECONDS: "How long the message was in its queue, in seconds; of a step's first message only.",
     FROM_RECORD: "True when an earlier delivery had done the work, and it was only answered again.",
     CIRCUIT: "The circuit: `agent.` and an agent's name, or `model.` and an endpoint's host.",
     ERROR_TYPE: "The error's type, of those in `shared/errors.py` or of the agent's own.",

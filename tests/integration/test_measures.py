@@ -1,0 +1,181 @@
+"""What leaves as metrics is what the runs' records say, and nothing that a model or a person wrote leaves with it."""
+
+import json
+import math
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from aiohttp import web
+
+from shared.names import agent_queue
+from shared.telemetry import names
+from tests.support.chat_model import ChatModel, chat_model
+from tests.support.eventually import eventually
+from tests.support.muster_host import MusterHost, muster_host
+from tests.support.otlp_receiver import OtlpReceiver, otlp_receiver
+
+CANARY = "Kanarienvogel"
+
+
+class SeededModel(ChatModel):
+    """Uses other tokens each time, fails its second call in a way that another may not, and says the canary always."""
+
+    async def complete(self, request: web.Request) -> web.Response:
+        """`POST /v1/chat/completions`."""
+        asked = json.loads(await request.read())
+        self.requests.append(asked)
+        number = len(self.requests)
+        if number == 2:
+            error = {"error": {"message": f"{CANARY} in a body", "type": "server_error"}}
+            return web.json_response(error, status=503, headers={"retry-after": "0.1"})
+        if "refuse" in json.dumps(asked):
+            error = {"error": {"message": f"not about {CANARY}", "type": "invalid_request_error"}}
+            return web.json_response(error, status=400)
+        usage = {"prompt_tokens": 100 * number, "completion_tokens": 7 * number, "total_tokens": 107 * number}
+        body = {"id": "c", "object": "chat.completion", "created": 0, "model": asked["model"], "usage": usage}
+        message = {"role": "assistant", "content": f"# Title\n\n{CANARY} {number}"}
+        return web.json_response({**body, "choices": [{"index": 0, "finish_reason": "stop", "message": message}]})
+
+
+@asynccontextmanager
+async def traced_host(folder: Path, otlp: OtlpReceiver, **settings: str) -> AsyncIterator[MusterHost]:
+    """A host with a seeded model whose price is known, that exports to `otlp`; all has come when this is left."""
+    given = {
+        "MUSTER_MODEL_NAME": "gpt-5-mini",
+        "OTEL_EXPORTER_OTLP_ENDPOINT": otlp.url,
+        **settings,
+    }
+    async with (
+        chat_model(SeededModel()) as model,
+        muster_host(folder, model_url=model.url, arguments=["--no-host-spans"], settings=given) as host,
+    ):
+        yield host
+
+
+async def ran(host: MusterHost, request: dict[str, Any]) -> dict[str, Any]:
+    """The run of one request, once it is over."""
+    status, body, _ = await host.post("/api/workflows/sequential", json.dumps(request).encode())
+    assert status == 202, body
+    return await host.finished(body["task_id"])
+
+
+async def test_the_metrics_of_a_run_equal_what_its_record_says(tmp_path: Path) -> None:
+    with otlp_receiver() as otlp:
+        async with traced_host(tmp_path, otlp) as host:
+            task = await ran(host, {"agents": ["research", "writer", "editor"], "request": "tides"})
+        assert task["status"] == "completed", task
+        steps = {step["agent"]: step for step in task["steps"]}
+        assert {agent: len(step["attempts"]) for agent, step in steps.items()} == {
+            "research": 0,
+            "writer": 1,
+            "editor": 0,
+        }
+        for agent, step in steps.items():
+            usage = step["usage"]
+            assert (
+                otlp.total(names.TOKEN_USAGE.name, muster__agent=agent, gen_ai__token__type="input")
+                == (usage["input_tokens"])
+            )
+            assert (
+                otlp.total(names.TOKEN_USAGE.name, muster__agent=agent, gen_ai__token__type="output")
+                == (usage["output_tokens"])
+            )
+            assert math.isclose(otlp.total(names.COST.name, muster__agent=agent), usage["cost_usd"], abs_tol=1e-9)
+            assert otlp.total(names.RETRIES.name, muster__agent=agent) == len(step["attempts"])
+            assert otlp.count(names.STEP_DURATION.name, muster__agent=agent, muster__status="succeeded") == 1
+            measured = otlp.total(names.STEP_DURATION.name, muster__agent=agent)
+            assert math.isclose(measured, step["run_seconds"], abs_tol=1e-4)
+            waited = otlp.total(names.STEP_QUEUE_WAIT.name, muster__agent=agent)
+            assert math.isclose(waited, step["queue_seconds"], abs_tol=1e-4)
+        assert otlp.total(names.COST.name) > 0
+        [retry] = otlp.latest(names.RETRIES.name)
+        assert retry.attributes == {
+            names.AGENT: "writer",
+            names.ERROR_TYPE: "ModelUnavailable",
+            names.FAULT_DOMAIN: "model",
+        }
+        [whole] = otlp.latest(names.RUN_DURATION.name)
+        assert (whole.count, whole.unit) == (1, "s")
+        assert whole.attributes == {names.PATTERN: "sequential", names.STATUS: "completed"}
+        [span] = otlp.named("invoke_workflow sequential")
+        assert span.attributes[names.INPUT_TOKENS] == task["usage"]["input_tokens"]
+        assert span.attributes[names.OUTPUT_TOKENS] == task["usage"]["output_tokens"]
+        assert span.attributes[names.COST_USD] == task["usage"]["cost_usd"]
+        assert math.isclose(span.seconds, whole.value, abs_tol=1e-5)
+        assert span.seconds == seconds_between(task["created_at"], task["completed_at"])
+
+
+def seconds_between(begun: str, ended: str) -> float:
+    """The seconds between two instants of a record."""
+    return (datetime.fromisoformat(ended) - datetime.fromisoformat(begun)).total_seconds()
+
+
+FAILING = {"agents": ["research", "writer", "editor"], "request": f"refuse {CANARY}"}
+
+
+async def test_nothing_that_was_asked_or_answered_leaves_unless_it_is_wanted(tmp_path: Path) -> None:
+    """Prompts, answers, inputs, outputs, and the messages of errors, which quote a model's own words."""
+    with otlp_receiver() as otlp:
+        async with traced_host(tmp_path, otlp) as host:
+            written = await ran(host, {"agents": ["research", "writer"], "request": f"tides and a {CANARY}"})
+            refused = await ran(host, FAILING)
+        assert CANARY in json.dumps(written["result"])
+        assert CANARY in refused["error"]["message"]
+        assert otlp.with_attributes(error__type="ModelRefused", muster__fault_domain="model")
+        assert otlp.spans
+        assert otlp.points
+        assert not otlp.holds(CANARY)
+
+
+async def test_what_was_asked_and_answered_leaves_when_it_is_wanted(tmp_path: Path) -> None:
+    wanted = {"OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT": "true"}
+    with otlp_receiver() as otlp:
+        async with traced_host(tmp_path, otlp, **wanted) as host:
+            await ran(host, {"agents": ["writer"], "request": f"tides and a {CANARY}"})
+            await ran(host, {"agents": ["writer"], "request": f"refuse {CANARY}"})
+        first = otlp.named("chat gpt-5-mini")[0].attributes
+        assert CANARY in first[names.INPUT_MESSAGES]
+        assert CANARY in first[names.OUTPUT_MESSAGES]
+        assert json.loads(first[names.SYSTEM_INSTRUCTIONS])[0]["type"] == "text"
+        assert any(CANARY in str(span.attributes.get(names.EXCEPTION_MESSAGE)) for span in otlp.spans)
+        assert not [point for point in otlp.points if CANARY in str(point.attributes)]
+
+
+async def test_each_message_that_is_given_up_is_counted_once_and_its_replay_stays_in_its_trace(tmp_path: Path) -> None:
+    with otlp_receiver() as otlp:
+        async with traced_host(tmp_path, otlp) as host:
+            task = await ran(host, {"agents": ["writer"], "request": "refuse"})
+            letters = await dead_letters(host)
+            assert [letter["run"]["id"] for letter in letters] == [task["id"]]
+            body = json.dumps({"ids": [letters[0]["id"]], "restart": True}).encode()
+            status, answer, _ = await host.post("/api/dead-letters/replay", body)
+            assert status == 200, answer
+            again = await host.finished(answer["results"][0]["run"])
+            assert [letter["run"]["id"] for letter in await dead_letters(host)] == [again["id"]]
+        [begun] = otlp.with_attributes(muster__task_id=task["id"], muster__pattern="sequential")[:1]
+        [restarted] = [
+            span for span in otlp.named("start_run sequential") if span.attributes[names.TASK_ID] == again["id"]
+        ]
+        assert restarted.trace_id == begun.trace_id
+        [counted] = otlp.latest(names.DEAD_LETTERS.name)
+        assert counted.value == 2
+        assert counted.attributes == {
+            names.MESSAGING_DESTINATION: agent_queue("writer"),
+            names.AGENT: "writer",
+            names.ERROR_TYPE: "ModelRefused",
+            names.FAULT_DOMAIN: "model",
+        }
+
+
+async def dead_letters(host: MusterHost) -> list[dict[str, Any]]:
+    """The dead letters, once there are any."""
+
+    async def found() -> list[dict[str, Any]]:
+        _, page = await host.get("/api/dead-letters")
+        letters: list[dict[str, Any]] = page["dead_letters"]
+        return letters
+
+    return await eventually(found, within=20)
