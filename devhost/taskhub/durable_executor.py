@@ -14,7 +14,6 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
-from azure.durable_functions.internal.payloads import get_payload_store
 from azure_functions_runtime.bindings.datumdef import Datum
 from durabletask.internal import helpers
 from durabletask.internal import orchestrator_service_pb2 as pb
@@ -22,6 +21,7 @@ from google.protobuf.message import DecodeError, Message
 from google.protobuf.wrappers_pb2 import StringValue
 
 from devhost.taskhub.hub import Turn
+from devhost.taskhub.stored_payloads import StoredPayloads
 from devhost.taskhub.turns import ReplayedTurns, Turns
 from devhost.worker.model import FunctionMetadata, InvocationError, InvocationResult, Invoke
 from devhost.worker.stock import StockOrchestrator, stock_orchestrator
@@ -77,6 +77,7 @@ class DurableExecutor:
         functions = tuple(functions)
         self._invoke = invoke
         self._turns = turns or ReplayedTurns()
+        self._payloads = StoredPayloads()
         self._stopwatch = stopwatch
         self._orchestrators = FunctionNames(functions, *_ORCHESTRATOR)
         self._activities = FunctionNames(functions, *_ACTIVITY)
@@ -95,9 +96,8 @@ class DurableExecutor:
         if function is None:
             return _failed_orchestration(turn, _unknown("orchestrator", started.name, self._orchestrators.names))
         stock = self._stock.get(function.name)
-        # What the app keeps in a payload store of its own is put back by the function that the decorator made.
-        if stock is not None and get_payload_store() is None:
-            response = self._run(stock, started.name, turn)
+        if stock is not None and not self._payloads.concern(turn):
+            response = await self._with_payloads_kept(turn, self._run(stock, started.name, turn))
         else:
             response = await self._invoked_turn(function, started, turn)
         _report(started.name, turn, response)
@@ -115,6 +115,14 @@ class DurableExecutor:
                 " orchestrator must not block",
                 *(name, turn.instance_id, events, seconds),
             )
+        return response
+
+    async def _with_payloads_kept(self, turn: Turn, response: pb.OrchestratorResponse) -> pb.OrchestratorResponse:
+        try:
+            await self._payloads.keep(response)
+        except Exception as failure:
+            _log.exception("what the orchestration '%s' asks for could not be kept", turn.instance_id)
+            return _failed_orchestration(turn, helpers.new_failure_details(failure))
         return response
 
     async def _invoked_turn(
@@ -172,6 +180,7 @@ class DurableExecutor:
     def forget(self, instance_id: str, execution_id: str) -> None:
         """Drop what is kept of an execution between its turns."""
         self._turns.forget(instance_id, execution_id)
+        self._payloads.forget(instance_id, execution_id)
 
 
 def _stock_orchestrators(

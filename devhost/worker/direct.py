@@ -2,7 +2,7 @@
 
 What an activity may notice is the same: its binding's converters, the invocation id in the library's context variable,
 the event loop it runs on, and how its failure is told. Only functions with nothing but their trigger qualify, made by
-the stock SDK's decorator; without a payload store what that puts around them does nothing.
+the stock SDK's decorator. What that puts around them is for payload stores, and is left out while the app has none.
 """
 
 import inspect
@@ -28,25 +28,23 @@ _TRIGGER: Final = "activityTrigger"
 
 @dataclass(frozen=True, slots=True)
 class DirectActivity:
-    """One activity, ready to be called."""
+    """One activity, ready to be called: as the app wrote it, and as the SDK's decorator left it."""
 
     function: Callable[..., Coroutine[Any, Any, Any]]
+    registered: Callable[..., Coroutine[Any, Any, Any]]
     input_name: str
     decode: Callable[..., Any]
     binding: str
     pytype: Any
-
-    @staticmethod
-    def usable() -> bool:
-        """Whether nothing stands in the way now: an app may configure a payload store at any time."""
-        return get_payload_store() is None
 
     async def call(self, invocation_id: str, trigger: Datum) -> Datum | InvocationError:
         """Call the activity. What it raises is the error it returns."""
         token = invocation_id_cv.set(invocation_id)
         try:
             value = self.decode(trigger, trigger_metadata={})
-            result = get_datum(self.binding, await self.function(**{self.input_name: value}), self.pytype)
+            # An app may configure a payload store at any time.
+            function = self.function if get_payload_store() is None else self.registered
+            result = get_datum(self.binding, await function(**{self.input_name: value}), self.pytype)
         except Exception as failure:
             # The first frame is this one.
             stack = failure.__traceback__ and failure.__traceback__.tb_next
@@ -74,4 +72,4 @@ def direct_activity(function: FunctionMetadata, info: FunctionInfo) -> DirectAct
         return None
     name, kind = function.trigger.name, info.input_types[function.trigger.name]
     decode = get_binding(kind.binding_name, kind.deferred_bindings_enabled).decode
-    return DirectActivity(inner, name, decode, info.return_type.binding_name, info.return_type.pytype)
+    return DirectActivity(inner, info.func, name, decode, info.return_type.binding_name, info.return_type.pytype)

@@ -94,7 +94,7 @@ class Worker:
         invocation_id = str(uuid.uuid4())
         direct = self._direct.get(function.function_id)
         try:
-            if direct is not None and direct.usable():
+            if direct is not None:
                 outcome = await direct.call(invocation_id, inputs[0][1])
                 if isinstance(outcome, InvocationError):
                     return Returned(invocation_id, None, {}, outcome)

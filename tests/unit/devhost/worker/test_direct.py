@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import azure.durable_functions as df
@@ -20,6 +21,7 @@ from devhost.worker.direct import DirectActivity, direct_activity
 from devhost.worker.indexing import functions_from
 from devhost.worker.model import FunctionMetadata, InvocationError
 from devhost.worker.tracebacks import error_from
+from tests.support.payload_shelf import SHELF_THRESHOLD, PayloadShelf
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:azure.functions df_loads was called:DeprecationWarning"),
@@ -172,7 +174,29 @@ def test_what_needs_a_thread_a_context_or_another_binding_is_left_to_the_library
     assert direct(functions[name]) is None
 
 
-def test_a_payload_store_leaves_every_call_to_the_library(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert DirectActivity.usable()
-    monkeypatch.setattr(payloads, "_payload_store", object())
-    assert not DirectActivity.usable()
+@pytest.mark.parametrize(
+    ("name", "value", "returned"),
+    [
+        ("echo", "1", "1"),
+        ("echo", "no JSON", '"no JSON"'),
+        ("echo", json.dumps("x" * SHELF_THRESHOLD), '"shelf:1"'),
+        ("echo", '"shelf:0"', '"kept"'),
+        ("paid", MONEY, "21"),
+        ("failing", '"shelf:0"', "no kept"),
+    ],
+)
+async def test_with_a_payload_store_too_a_direct_call_comes_to_what_the_librarys_call_comes_to(
+    functions: Mapping[str, FunctionMetadata], monkeypatch: pytest.MonkeyPatch, name: str, value: str, returned: str
+) -> None:
+    activity = direct(functions[name])
+    assert activity is not None
+    came = []
+    for call in (partial(by_the_library, functions[name]), partial(activity.call, "id-7")):
+        shelf = PayloadShelf()
+        shelf.kept = [b'"kept"']
+        monkeypatch.setattr(payloads, "_payload_store", shelf)
+        result = await call(Datum(value, "json"))
+        assert result is not None
+        came.append((result.message if isinstance(result, InvocationError) else result.value, shelf.kept))
+    assert came[0] == came[1]
+    assert came[0][0] == returned
