@@ -4,6 +4,7 @@ import argparse
 import asyncio
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import get_args
 
@@ -36,9 +37,9 @@ INTERRUPTED = 130
 told = Console(stderr=True, highlight=False)
 
 
-def main() -> int:
+def main(arguments: Sequence[str] | None = None) -> int:
     """Print the bill; 0, or 1 with the cause in one line when there is none."""
-    chosen = _arguments()
+    chosen = _arguments(arguments)
     try:
         _run(chosen)
     except (FileRefused, CountsRefused, Unpriced, UncountedRequest, RunFailed, CallRefused, NodeUnavailable) as error:
@@ -52,7 +53,7 @@ def main() -> int:
     return 0
 
 
-def _arguments() -> argparse.Namespace:
+def _arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="make cost", description=__doc__)
     add = parser.add_argument
     add(
@@ -69,7 +70,7 @@ def _arguments() -> argparse.Namespace:
     add("--cosmos", default="", metavar="CONNECTION", help="an account to measure with, which may really charge")
     add("--work", type=Path, metavar="DIR", help="a new folder for the host's files, to look at afterwards")
     add("--json", action="store_true", help="print JSON")
-    return parser.parse_args()
+    return parser.parse_args(arguments)
 
 
 def _run(chosen: argparse.Namespace) -> None:
