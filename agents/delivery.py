@@ -100,16 +100,14 @@ class QueueConsumer:
                 raise
             log.warning("%s of run %s: %s; coming back to it at %s", task.step_id, task.task_id, error, due)
             later = task.model_copy(update={"postponed": task.postponed + 1})
-            copy_id = names.copy_message_id(f"{task.message_id}+{later.postponed}", self._resources.clock.now())
-            await self._schedule(later, copy_id, due)
+            await self._schedule(later, names.copy_message_id(later.message_id, owner), due)
 
     async def _handle(self, task: AgentTask, owner: str, enqueued_at: datetime, reply: Reply, span: Span) -> None:
         if task.reply_to is None:
             await self._begin_single_step(task)
         if task.attempt > 1 and (rest_until := await self._rest_until(task)) is not None:
             log.warning("%s of run %s waits until %s: its circuit is open", task.step_id, task.task_id, rest_until)
-            copy_id = names.copy_message_id(task.message_id, self._resources.clock.now())
-            await self._schedule(task, copy_id, rest_until)
+            await self._schedule(task, names.copy_message_id(task.message_id, owner), rest_until)
             return
         outcome = await self._runner.run(task, owner=owner, enqueued_at=enqueued_at)
         tell(span, outcome)
@@ -121,8 +119,7 @@ class QueueConsumer:
                 await self._schedule_attempt(task, next_attempt, delay)
             case Held(until):
                 log.info("%s of run %s is being run elsewhere; looking again at %s", task.step_id, task.task_id, until)
-                copy_id = names.copy_message_id(task.message_id, self._resources.clock.now())
-                await self._schedule(task, copy_id, until + _CLOCK_MARGIN)
+                await self._schedule(task, names.copy_message_id(task.message_id, owner), until + _CLOCK_MARGIN)
             case Unwanted(reason):
                 log.info("%s of run %s is not wanted: %s", task.step_id, task.task_id, reason)
 

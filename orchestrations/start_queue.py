@@ -7,6 +7,7 @@ answer) is tried again by a scheduled copy, because a message that is given back
 
 import json
 import logging
+import uuid
 from collections.abc import Mapping
 from datetime import timedelta
 
@@ -129,7 +130,7 @@ async def _schedule_again(request: PatternRequest, key: str, resources: Resource
     again = request.model_copy(update={"idempotency_key": key})
     copy = OutgoingMessage(
         body=json.dumps(again.model_dump(mode="json")).encode(),
-        message_id=names.copy_message_id(key, now),
+        message_id=names.copy_message_id(key, uuid.uuid4().hex),
         enqueue_at=now + _AGAIN_AFTER,
         traceparent=traceparent,
     )

@@ -117,13 +117,14 @@ def event_message_id(task_id: str, event_id: str) -> str:
     return _short_enough(f"{task_id}:{event_id}")
 
 
-def copy_message_id(message_id: str, made_at: datetime) -> str:
-    """The MessageId of a copy of a message, made to be looked at later.
+def copy_message_id(message_id: str, maker: str) -> str:
+    """The MessageId of a copy of a message, made to be looked at later. `maker` names the delivery that makes it.
 
-    It differs from the original's, and from that of a copy made in another second: duplicate detection would take a
-    copy under an id that it has seen for the message that it copies, and drop it.
+    It differs from the original's, and from that of every other copy: duplicate detection would take a copy under an
+    id that it has seen for the message that it copies, and drop it. A copy that comes at once, because the queue's
+    clock is ahead, is copied again in the same second, so no time tells them apart.
     """
-    return _short_enough(f"{message_id}@{int(made_at.timestamp())}")
+    return _short_enough(f"{message_id}@{maker}")
 
 
 REPLAY_OF = "muster-replay-of"

@@ -24,6 +24,8 @@ from shared.status import RunStatus, StepStatus
 
 LOST = "RunnerLost"
 """The error's type of an attempt whose runner stopped without a word."""
+_NOT_BEGUN = frozenset({LOST, "DeadlinePassed", "BudgetExhausted"})
+"""The errors of a step whose last claim ended before its agent was called: too often lost, too late, too dear."""
 
 _TASK_ID = re.compile(r"[!-~]{1,100}")
 
@@ -107,8 +109,8 @@ class StepDocument(Contract):
     @property
     def calls_repeated(self) -> int:
         """How many attempts were made again although a model may have answered them: each may be paid for twice."""
-        ended_by_loss = self.result is not None and self.result.error is not None and self.result.error.type == LOST
-        made_again = self.attempts[:-1] if ended_by_loss or self.status is StepStatus.WAITING else self.attempts
+        not_begun = self.result is not None and self.result.error is not None and self.result.error.type in _NOT_BEGUN
+        made_again = self.attempts[:-1] if not_begun or self.status is StepStatus.WAITING else self.attempts
         return sum(attempt.answer_lost for attempt in made_again)
 
 

@@ -192,6 +192,19 @@ async def test_a_call_that_failed_and_is_tried_again_is_not_counted_as_repeated(
     assert (await view(world)).calls_repeated == 0
 
 
+async def test_a_lost_call_that_comes_too_late_to_be_made_again_is_not_counted_as_repeated(world: World) -> None:
+    call, task = LongCall(world), a_task("tester", deadline=NOW + LEASE)
+    first = Process(world, call.spec, "first", task)
+    await begun(call)
+    await first.kill()
+    world.clock.advance(LEASE)
+    outcome = await outcome_of(world, call.spec, "second", task)
+    assert isinstance(outcome, Answered)
+    assert (outcome.result.status, call.begun) == (StepStatus.TIMED_OUT, 1)
+    seen = await view(world)
+    assert (seen.calls_repeated, seen.usage.cost_usd) == (0, None)
+
+
 async def test_a_step_given_up_after_its_process_died_each_time_counts_the_calls_that_were_made_again(
     world: World,
 ) -> None:

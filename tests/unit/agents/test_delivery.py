@@ -231,6 +231,19 @@ async def test_a_look_that_finds_the_step_held_again_is_followed_by_another(deli
     assert len(deliveries.copies()) == 2, "a copy that came early left none behind it"
 
 
+async def test_a_copy_that_comes_at_once_because_the_queues_clock_is_ahead_is_copied_again_and_not_lost(
+    deliveries: Deliveries,
+) -> None:
+    """No time passes here between a copy and the copy of that; only what is really new is not dropped."""
+    await hold(deliveries.world, after(60))
+    body: bytes | AgentTask = task()
+    for look in range(1, 5):
+        await deliveries.deliver(body)
+        copies = deliveries.copies()
+        assert len(copies) == 1, f"look {look} left no copy"
+        body = copies[0].body
+
+
 async def test_a_copy_of_the_longest_message_id_has_a_legal_one(deliveries: Deliveries) -> None:
     task_id, step_id = "r" * 100, "s" * (MAX_MESSAGE_ID - 103)
     await deliveries.world.store.create_run(a_run(task_id))
