@@ -66,7 +66,10 @@ _TABLE_OF = {
 
 @dataclass(frozen=True)
 class Row:
-    """One row of a table. `sum` and `count` are a metric's; `operation` and `parent` are a span's trace and parent."""
+    """One row of a table; a line's or an exception's text where the row has no name of its own.
+
+    `sum` and `count` are a metric's; `operation` and `parent` are a span's trace and parent.
+    """
 
     table: str
     name: str
@@ -83,9 +86,10 @@ def row_of(envelope: Mapping[str, Any]) -> Row:
     data, tags = envelope["data"], envelope.get("tags") or {}
     base = data["baseData"]
     [point] = base.get("metrics") or [{}]
+    [error] = base.get("exceptions") or [{}]
     return Row(
         table=_TABLE_OF[data["baseType"]],
-        name=str(base.get("name") or point.get("name") or base.get("message") or ""),
+        name=str(base.get("name") or point.get("name") or base.get("message") or _told(error)),
         properties=base.get("properties") or {},
         id=str(base.get("id") or ""),
         operation=str(tags.get("ai.operation.id") or ""),
@@ -93,6 +97,11 @@ def row_of(envelope: Mapping[str, Any]) -> Row:
         sum=float(point.get("value") or 0.0),
         count=int(point.get("count") or 1),
     )
+
+
+def _told(error: Mapping[str, Any]) -> str:
+    """An exception's type, message and traceback, as far as they were sent."""
+    return " ".join(str(error[part]) for part in ("typeName", "message", "stack") if error.get(part))
 
 
 @dataclass

@@ -1,0 +1,112 @@
+"""Every Kusto query asks for what is really sent: tables, columns, keys, names and values, of a whole app's telemetry.
+
+`tests/support/monitored_run.py` works, fails and is broken off in a process of its own, with Azure Monitor's real
+exporter; Microsoft's parser reads the queries.
+"""
+
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+from tree_sitter import Node
+
+from scripts.infra_check.bicep import literal, properties, text, walk
+from scripts.infra_check.infra import Infra
+from scripts.node_packages import finish
+from scripts.workbook import PANELS
+from tests.support.azure_monitor import Row, azure_monitor
+from tests.support.host_process import ROOT
+from tests.support.kusto import Report, analysed, mistakes
+
+INFRA = ROOT / "infra"
+QUERIES = {path.stem: path.read_text() for path in sorted((INFRA / "app" / "queries").glob("*.kql"))}
+KNOWN = ("{Run}",)
+"""Texts in queries that stand for something else."""
+SECONDS = 180.0
+
+PLANTED = {
+    "a metric": ("cost", '"muster.cost"', '"muster.costs"'),
+    "a key of a metric": ("cost", '["gen_ai.token.type"]', '["gen_ai.token"]'),
+    "a key in another style": ("failures", '["error.type"]', '["errorType"]'),
+    "a status": ("failure-rate", '"failed"', '"failure"'),
+    "a key of a span": ("run", '["muster.task_id"]', '["task_id"]'),
+    "a column": ("slowest-agents", "DurationMs", "Duration"),
+    "a span": ("slowest-agents", '"invoke_agent "', '"agent "'),
+    "a table of another kind": ("stuck-runs", "AppDependencies", "dependencies"),
+}
+"""By what is misspelt: the query, what it says, and what it is made to say."""
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def rows(tmp_path_factory: pytest.TempPathFactory) -> Sequence[Row]:
+    """What a process told Azure Monitor that worked, failed, and was broken off."""
+    async with azure_monitor() as monitor:
+        folder = tmp_path_factory.mktemp("monitored")
+        command = [sys.executable, "-m", "tests.support.monitored_run", monitor.connection_string, str(folder)]
+        status, output, errors = await finish(command, ROOT, SECONDS)
+    assert status == 0, (output + errors)[-4000:]
+    return monitor.rows
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def reports() -> Mapping[str, Report]:
+    return await analysed(QUERIES)
+
+
+@pytest.mark.parametrize("name", QUERIES)
+async def test_a_query_asks_for_nothing_that_is_not_sent(
+    reports: Mapping[str, Report], rows: Sequence[Row], name: str
+) -> None:
+    assert list(mistakes(reports[name], rows, KNOWN)) == []
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def misspelt() -> Mapping[str, Report]:
+    return await analysed(
+        {name: QUERIES[query].replace(right, wrong, 1) for name, (query, right, wrong) in PLANTED.items()}
+    )
+
+
+@pytest.mark.parametrize("name", PLANTED)
+async def test_a_misspelt_query_is_found(misspelt: Mapping[str, Report], rows: Sequence[Row], name: str) -> None:
+    query, right, _ = PLANTED[name]
+    assert right in QUERIES[query]
+    assert list(mistakes(misspelt[name], rows, KNOWN)) != []
+
+
+async def test_the_type_of_a_steps_error_is_asked_of_metrics_because_spans_lose_it(rows: Sequence[Row]) -> None:
+    with_type = {row.table for row in rows if "error.type" in row.properties}
+    assert with_type == {"AppMetrics"}
+
+
+async def test_an_alert_compares_a_number_that_its_query_ends_with(reports: Mapping[str, Report]) -> None:
+    rules = [each for each in _rules() if literal(each["column"]) is not None]
+    assert len(rules) == 2
+    for rule in rules:
+        columns = reports[_query_of(rule["query"])].columns
+        assert columns[literal(rule["column"]) or ""] in {"real", "long", "int"}
+
+
+async def test_the_page_shows_every_query_but_those_that_only_an_alert_asks() -> None:
+    assert set(QUERIES) - {panel.query for panel in PANELS} == {"failure-rate"}
+    assert {_query_of(each["query"]) for each in _rules()} == {
+        "failure-rate",
+        "stuck-runs",
+        "cost-per-hour",
+        "open-circuits",
+    }
+
+
+def _rules() -> list[dict[str, Node]]:
+    """The alerts that ask a query, as `alerts.bicep` describes them."""
+    template = Infra(INFRA).templates[Path("app/alerts.bicep")]
+    described = [properties(node) for node in walk(template.by_name["rules"].node) if node.type == "object"]
+    return [each for each in described if "query" in each]
+
+
+def _query_of(call: Node) -> str:
+    return text(call).partition("queries/")[2].partition(".kql")[0]
