@@ -28,6 +28,7 @@ from devhost.worker import protos
 from devhost.worker.direct import DirectActivity, direct_activity
 from devhost.worker.indexing import IndexingError, functions_from
 from devhost.worker.model import FunctionMetadata, InvocationError
+from devhost.worker.package_versions import remember_versions
 from devhost.worker.tracebacks import error_from
 
 
@@ -60,6 +61,7 @@ class Worker:
         Raises `IndexingError` with the worker's own diagnosis when the app cannot be imported or is invalid.
         """
         _enter(app_dir)
+        remember_versions()
         try:
             await _init(app_dir)
             functions = functions_from(await _indexed(app_dir))
