@@ -9,6 +9,7 @@ failed and for a store or a task hub that did not answer.
 import logging
 import random
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from pydantic import ValidationError
@@ -38,6 +39,16 @@ SINGLE_STEP = "agent"
 # The queue's clock may be ahead of this one's: a copy that came early would find the claim still held.
 _CLOCK_MARGIN = timedelta(seconds=2)
 _LOOK_AGAIN = timedelta(seconds=60)
+# And by far: a copy that is due in the past comes at once, and would be copied again at once.
+_LEAST_WAIT = timedelta(seconds=5)
+
+
+@dataclass(frozen=True, slots=True)
+class _Delivery:
+    """One delivery: who handles it, and when its message came to the queue, by the queue's clock."""
+
+    owner: str
+    enqueued_at: datetime
 
 
 class QueueConsumer:
@@ -88,11 +99,12 @@ class QueueConsumer:
                 waited = (self._resources.clock.now() - enqueued_at).total_seconds()
                 span.set({tracing.QUEUE_SECONDS: max(0.0, waited)})
             task = task.model_copy(update={"traceparent": begun})
-            await self._consume(task, owner, enqueued_at or self._resources.clock.now(), reply, span)
+            delivery = _Delivery(owner, enqueued_at or self._resources.clock.now())
+            await self._consume(task, delivery, reply, span)
 
-    async def _consume(self, task: AgentTask, owner: str, enqueued_at: datetime, reply: Reply, span: Span) -> None:
+    async def _consume(self, task: AgentTask, delivery: _Delivery, reply: Reply, span: Span) -> None:
         try:
-            await self._handle(task, owner, enqueued_at, reply, span)
+            await self._handle(task, delivery, reply, span)
         except RetryableError as error:
             span.failed(error)
             due = self._postponed_until(task, error)
@@ -100,16 +112,16 @@ class QueueConsumer:
                 raise
             log.warning("%s of run %s: %s; coming back to it at %s", task.step_id, task.task_id, error, due)
             later = task.model_copy(update={"postponed": task.postponed + 1})
-            await self._schedule(later, names.copy_message_id(later.message_id, owner), due)
+            await self._schedule_copy(later, delivery, due)
 
-    async def _handle(self, task: AgentTask, owner: str, enqueued_at: datetime, reply: Reply, span: Span) -> None:
+    async def _handle(self, task: AgentTask, delivery: _Delivery, reply: Reply, span: Span) -> None:
         if task.reply_to is None:
             await self._begin_single_step(task)
         if task.attempt > 1 and (rest_until := await self._rest_until(task)) is not None:
             log.warning("%s of run %s waits until %s: its circuit is open", task.step_id, task.task_id, rest_until)
-            await self._schedule(task, names.copy_message_id(task.message_id, owner), rest_until)
+            await self._schedule_copy(task, delivery, rest_until)
             return
-        outcome = await self._runner.run(task, owner=owner, enqueued_at=enqueued_at)
+        outcome = await self._runner.run(task, owner=delivery.owner, enqueued_at=delivery.enqueued_at)
         tell(span, outcome)
         match outcome:
             case Answered(result):
@@ -119,7 +131,7 @@ class QueueConsumer:
                 await self._schedule_attempt(task, next_attempt, delay)
             case Held(until):
                 log.info("%s of run %s is being run elsewhere; looking again at %s", task.step_id, task.task_id, until)
-                await self._schedule(task, names.copy_message_id(task.message_id, owner), until + _CLOCK_MARGIN)
+                await self._schedule_copy(task, delivery, until + _CLOCK_MARGIN)
             case Unwanted(reason):
                 log.info("%s of run %s is not wanted: %s", task.step_id, task.task_id, reason)
 
@@ -185,6 +197,11 @@ class QueueConsumer:
     async def _schedule_attempt(self, task: AgentTask, attempt: int, delay: timedelta) -> None:
         following = task.model_copy(update={"attempt": attempt, "postponed": 0})
         await self._schedule(following, following.message_id, self._resources.clock.now() + delay)
+
+    async def _schedule_copy(self, task: AgentTask, delivery: _Delivery, due: datetime) -> None:
+        """Have the task looked at again; not at once, whatever this clock says of when it is due."""
+        message_id = names.copy_message_id(task.message_id, delivery.owner)
+        await self._schedule(task, message_id, max(due, delivery.enqueued_at + _LEAST_WAIT))
 
     async def _schedule(self, task: AgentTask, message_id: str, due: datetime) -> None:
         copy = await task_message(task, self._resources.artifacts, message_id=message_id, enqueue_at=due)

@@ -244,6 +244,15 @@ async def test_a_copy_that_comes_at_once_because_the_queues_clock_is_ahead_is_co
         body = copies[0].body
 
 
+async def test_a_copy_waits_by_the_queues_clock_too_so_that_a_late_clock_makes_no_loop(deliveries: Deliveries) -> None:
+    await hold(deliveries.world, after(60))
+    ahead = after(300)
+    await deliveries.deliver(task(), enqueued_at=ahead)
+    [copy] = deliveries.copies()
+    assert copy.enqueue_at is not None
+    assert copy.enqueue_at >= ahead + timedelta(seconds=5)
+
+
 async def test_a_copy_of_the_longest_message_id_has_a_legal_one(deliveries: Deliveries) -> None:
     task_id, step_id = "r" * 100, "s" * (MAX_MESSAGE_ID - 103)
     await deliveries.world.store.create_run(a_run(task_id))
