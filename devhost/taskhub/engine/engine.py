@@ -118,7 +118,8 @@ class Engine:
         tracing = self.context.tracing
         if tracing is None:
             return self.lifecycle.begin(beginning, replaceable)
-        creation = tracing.creation(beginning.name, beginning.version, beginning.trace_context)
+        version = self.context.versioning.of_new(beginning.version)
+        creation = tracing.creation(beginning.name, version, beginning.trace_context)
         try:
             instance = self.lifecycle.begin(replace(beginning, trace_context=creation.trace_context), replaceable)
         except AlreadyExists:
