@@ -13,6 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from devhost.errors import StartError
 from devhost.worker.indexing import IndexingError
+from scripts.cost.alternatives import alternatives
 from scripts.cost.counts import CountsRefused, Measurement
 from scripts.cost.estimate import Unpriced, estimate
 from scripts.cost.host import NotOver
@@ -64,7 +65,12 @@ def _arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     add("--prices", type=Path, default=PRICES, metavar="FILE", help="another price table")
     add("--counts", type=Path, metavar="FILE", help="counts that were saved, in place of running the patterns")
     add("--save", type=Path, default=ROOT / COUNTS, metavar="FILE", help=f"where counts are saved (default: {COUNTS})")
-    add("--runs", type=_positive, default=RUNS, help="how often each pattern is run (default: %(default)s)")
+    add(
+        "--runs",
+        type=_positive,
+        default=RUNS,
+        help="how often each pattern is run, after a first run (default: %(default)s)",
+    )
     add("--patterns", nargs="+", choices=PATTERNS, default=PATTERNS, metavar="PATTERN", help="run these only")
     add("--service-bus", default="", metavar="CONNECTION", help="a namespace to measure with, such as an emulator's")
     add("--cosmos", default="", metavar="CONNECTION", help="an account to measure with, which may really charge")
@@ -84,7 +90,14 @@ def _run(chosen: argparse.Namespace) -> None:
     console = Console(highlight=False)
     # Tables are made for this width; where nobody reads along, as in a file, there is no narrower one to keep to.
     console.width = max(console.width, WIDTH) if not console.is_terminal else console.width
-    show(console, bill, measurement, profile, chosen.profile)
+    show(
+        console,
+        bill,
+        measurement,
+        profile,
+        chosen.profile,
+        alternatives(measurement, profile, table, deployed),
+    )
     others = [name for name in profile_names() if name != chosen.profile]
     console.print(f"Profiles  make cost PROFILE=... with {', '.join(others)}, or the path of one of your own")
     if not chosen.counts:
@@ -106,7 +119,7 @@ def _measured(chosen: argparse.Namespace) -> Measurement:
 async def _measure(chosen: argparse.Namespace, folder: Path, log: Path) -> Measurement:
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=told, transient=True) as progress:
-        bar = progress.add_task("starting the local host", total=len(chosen.patterns) * chosen.runs)
+        bar = progress.add_task("starting the local host", total=len(chosen.patterns) * (1 + chosen.runs))
         begun = 0
 
         def next_run(pattern: str, run: int) -> None:

@@ -138,7 +138,7 @@ class PatternCounts(Frozen):
 class Measurement(Frozen):
     """What one call of `make cost` measured, with the model that answered and the store that kept the runs.
 
-    `besides` is what was counted outside of runs and looks, the first run of the process among it: with it, nothing
+    `besides` is what was counted outside of these runs and looks, each pattern's first run among it: with it, nothing
     that happened is missing.
     """
 

@@ -52,7 +52,7 @@ async def measure(
     elsewhere: Elsewhere = Elsewhere(),
     progress: Progress = lambda _pattern, _run: None,
 ) -> Measurement:
-    """Run each pattern's example `runs` times. `folder` is the host's; `progress` is told what is run next.
+    """Run each pattern's example `runs` times, after a first one. `folder` is the host's; `progress` is told what runs.
 
     Raises `RunFailed`, `NotOver`, `NodeUnavailable`, and what starting a host raises.
     """
@@ -66,17 +66,14 @@ async def measure(
             **({"ServiceBusConnection": elsewhere.service_bus} if elsewhere.service_bus else {}),
         }
         async with counted_host(folder, log, settings) as host, RunApi(host.reached) as api:
-            ground = _Ground(host, api, cosmos)
-            # What is done once in the life of a process belongs to no run.
-            before = TALLY.take()
-            _, first = await _one_run(ground, patterns[0])
+            ground = _Ground(host, api, cosmos, [TALLY.take()])
             counted = {pattern: await _counted(ground, pattern, runs, progress) for pattern in patterns}
     return Measurement(
         measured_at=datetime.now(UTC),
         model=OFFLINE_MODEL,
         state="cosmos",
         patterns=counted,
-        besides=(before, first),
+        besides=tuple(ground.besides),
     )
 
 
@@ -85,14 +82,16 @@ class _Ground:
     host: CountedHost
     api: RunApi
     cosmos: str
+    besides: list[Counts]
 
 
 async def _counted(ground: _Ground, pattern: str, runs: int, progress: Progress) -> PatternCounts:
     counted, task_id = [], ""
-    for run in range(runs):
+    for run in range(1 + runs):
         progress(pattern, run)
         task_id, counts = await _one_run(ground, pattern)
-        counted.append(counts)
+        # The first one opens the links to its agents' queues, which is done once in the life of a process.
+        (counted if run else ground.besides).append(counts)
     async for _ in ground.api.watch(task_id):
         await ground.host.rest()
     look = TALLY.take()

@@ -9,6 +9,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from scripts.cost.alternatives import Alternative
 from scripts.cost.counts import Measurement
 from scripts.cost.estimate import RUNS, Bill, Line, PatternCost, by_service, dominant, total_of
 from scripts.cost.prices import Meter, Range, TokenMeter
@@ -31,8 +32,15 @@ _SHOWN: Mapping[str, tuple[Meter | TokenMeter, ...]] = {
 _KB_PER_GB = 1_000_000
 
 
-def show(console: Console, bill: Bill, measurement: Measurement, profile: Profile, name: str) -> None:
-    """Print everything there is to say of a bill."""
+def show(
+    console: Console,
+    bill: Bill,
+    measurement: Measurement,
+    profile: Profile,
+    name: str,
+    others: Sequence[Alternative] = (),
+) -> None:
+    """Print everything there is to say of a bill, and of what it would be with other choices."""
     measured = f"{measurement.measured_at:%Y-%m-%d %H:%M} UTC"
     console.print(f"Profile   {name}: {profile.description}", soft_wrap=True)
     console.print(f"Prices    US dollars, list, as of {bill.as_of}; where sources differ, from low to high")
@@ -41,6 +49,7 @@ def show(console: Console, bill: Bill, measurement: Measurement, profile: Profil
     console.print(_per_thousand(bill.patterns))
     console.print(_lines("A month in which nothing runs", bill.idle))
     console.print(_lines(f"A month with {profile.runs_per_month:,} runs", bill.month))
+    console.print(_others(others, total_of(bill.month)))
     for what, of in ((f"{RUNS:,} runs of {each.pattern}", each.lines) for each in bill.patterns):
         console.print(f"{what}: {dominates(of)}", soft_wrap=True)
     console.print(f"The month: {dominates(bill.month)}", soft_wrap=True)
@@ -125,6 +134,16 @@ def _lines(title: str, bill: Sequence[Line]) -> Table:
     return table
 
 
+def _others(others: Sequence[Alternative], month: Range) -> Table:
+    table = _table("The same month with one thing chosen otherwise")
+    for heading in ("choice", "dollars", "more or less"):
+        table.add_column(heading, justify="left" if heading == "choice" else "right", no_wrap=True)
+    for each in others:
+        low, high = each.month.low - month.low, each.month.high - month.high
+        table.add_row(each.choice, dollars(each.month), f"{_signed(low)} to {_signed(high)}")
+    return table
+
+
 def _table(title: str) -> Table:
     return Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD)
 
@@ -152,6 +171,10 @@ def _amount(value: float) -> str:
     if 0 < value < SHOWN_FROM:
         return f"<{SHOWN_FROM}"
     return f"{value:,.0f}" if value >= 100 else f"{value:.2f}"
+
+
+def _signed(value: float) -> str:
+    return f"{value:+,.0f}" if abs(value) >= 100 else f"{value:+.2f}"
 
 
 def _rounded(value: float) -> str:
