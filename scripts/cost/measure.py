@@ -86,7 +86,8 @@ class _Ground:
 
 
 async def _counted(ground: _Ground, pattern: str, runs: int, progress: Progress) -> PatternCounts:
-    counted, task_id = [], ""
+    counted: list[Counts] = []
+    task_id = ""
     for run in range(1 + runs):
         progress(pattern, run)
         task_id, counts = await _one_run(ground, pattern)
