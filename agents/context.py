@@ -1,5 +1,6 @@
 """What an agent may use while it runs: a model whose use is counted, artifacts, memory, and events to publish."""
 
+import asyncio
 import json
 from collections.abc import Collection
 from datetime import timedelta
@@ -99,6 +100,10 @@ class AgentContext:
             reply = await self._model.complete(request)
         except NoUsableAnswer as error:
             self._spend(error.usage or Usage())
+            raise
+        except asyncio.CancelledError:
+            # What became of a call that is broken off nobody knows: it may be answered, and unknown is not free.
+            self._spend(Usage(cost_usd=None))
             raise
         self._spend(reply.usage)
         return reply.text

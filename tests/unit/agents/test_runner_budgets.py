@@ -1,5 +1,7 @@
 """Steps whose run has a budget: what was set aside covers one attempt that costs something, and no more is made."""
 
+import asyncio
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -9,6 +11,8 @@ from agents.runner import Answered, RunOutcome, TryAgain
 from agents.spec import AgentSpec
 from shared.contracts import AgentInput, AgentResult, AgentTask
 from shared.errors import ModelUnavailable
+from shared.llm.model import ModelReply, ModelRequest
+from shared.llm.scripted import ScriptedModel
 from shared.state.decisions import ClaimRequest
 from shared.status import StepStatus
 from tests.support.app_world import USAGE, World, a_runner, an_agent
@@ -70,3 +74,27 @@ async def test_an_attempt_whose_cost_is_unknown_counts_as_one_that_cost_somethin
     result = await answered(world, given=task(budget={"paid_attempts": 1}))
     assert result.error is not None
     assert result.error.type == "BudgetExhausted"
+
+
+class SilentModel(ScriptedModel):
+    """A model that is asked and never answers."""
+
+    async def complete(self, request: ModelRequest) -> ModelReply:
+        self.requests.append(request)
+        await asyncio.Event().wait()
+        raise AssertionError("it never answers")
+
+
+async def test_what_a_call_costs_that_is_broken_off_when_its_agents_time_is_over_is_unknown_and_not_nothing(
+    world: World,
+) -> None:
+    model = SilentModel(lambda _: ModelReply("never said", USAGE))
+    runner = a_runner(an_agent(timeout=timedelta(seconds=0.01)), world.but(model=model))
+    given = task(budget={"paid_attempts": 1})
+    assert isinstance(await runner.run(given, owner="first", enqueued_at=NOW), TryAgain)
+    [attempt] = (await world.step()).attempts
+    assert (attempt.error.type, attempt.usage.cost_usd) == ("AgentTimedOut", None)
+    outcome = await runner.run(given.model_copy(update={"attempt": 2}), owner="second", enqueued_at=NOW)
+    assert isinstance(outcome, Answered)
+    assert outcome.result.error is not None
+    assert (outcome.result.error.type, len(model.requests)) == ("BudgetExhausted", 1)
