@@ -60,7 +60,7 @@ var rules = [
     column: null
     aggregation: 'Count'
     threshold: 0
-    window: 'PT15M'
+    window: 'P1D'
     severity: 2
   }
 ]

@@ -4,14 +4,18 @@
 exporter; Microsoft's parser reads the queries.
 """
 
+import json
+import re
 import sys
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 import pytest_asyncio
 from tree_sitter import Node
 
+from devhost.triggers.timespan import parse_timespan
 from scripts.infra_check.bicep import literal, properties, text, walk
 from scripts.infra_check.infra import Infra
 from scripts.node_packages import finish
@@ -99,6 +103,19 @@ async def test_the_page_shows_every_query_but_those_that_only_an_alert_asks() ->
         "cost-per-hour",
         "open-circuits",
     }
+
+
+async def test_every_alert_is_on_the_page_that_says_what_to_do_about_it() -> None:
+    page = (ROOT / "docs" / "deploy.md").read_text()
+    alerts = {f"muster-{literal(each['name'])}" for each in _rules()} | {"muster-dead-letters"}
+    assert [alert for alert in sorted(alerts) if f"| `{alert}` |" not in page] == []
+
+
+async def test_a_run_is_called_stuck_only_after_longer_than_any_function_may_take() -> None:
+    quiet = re.search(r"^let quiet = (\d+)m;$", QUERIES["stuck-runs"], re.MULTILINE)
+    limit = json.loads((ROOT / "host.json").read_text())["functionTimeout"]
+    assert quiet is not None
+    assert timedelta(minutes=int(quiet[1])) > parse_timespan(limit)
 
 
 def _rules() -> list[dict[str, Node]]:
