@@ -52,6 +52,11 @@ RULES: Final[tuple[tuple[str, Place], ...]] = (
     (r"make import-run FILE=run\.json", Elsewhere("tests/integration/test_runs_over_http.py", "scripts.import_run")),
     (r"make topology", Elsewhere("tests/test_architecture.py", "scripts.topology")),
     (r"make infra-check", Here()),
+    (r"make cost( \w+=\S+)*", Elsewhere("tests/unit/scripts/cost/test_command.py", "scripts.cost")),
+    (
+        r"python -m scripts\.cost.*",
+        Elsewhere("tests/integration/test_cost_counts.py", '"-m", "scripts.cost"'),
+    ),
     (r"python -m scripts\.workbook", Elsewhere("tests/unit/scripts/test_infra_check.py", "python -m scripts.workbook")),
     (r"make bench(-hub)?|python -m bench \w+", _MINUTES),
     (r"python -m devhost --app PATH.*", Elsewhere("tests/support/host_process.py", '"-m", "devhost", "--app"')),
