@@ -23,7 +23,7 @@ from tests.support.chat_model import ChatModel, chat_model
 from tests.support.eventually import eventually
 from tests.support.muster_host import MusterHost, muster_host
 from tests.support.page_commands import Here, page_commands, place_of
-from tests.support.pages import PAGES, ROOT, Command, fences
+from tests.support.pages import PAGES, ROOT, Command, fences, programs_of
 from tests.support.shell import Said, Shell, agrees
 
 LONGEST_SECONDS: Final = 120.0
@@ -33,7 +33,15 @@ BY_PAGE: Final[Mapping[str, list[Command]]] = {
     name: [each for each in page_commands(name) if isinstance(place_of(each), Here)]
     for name in (page.relative_to(ROOT).as_posix() for page in PAGES)
 }
-IN_REPOSITORY: Final = [command for name, found in BY_PAGE.items() if name != OPERATIONS for command in found]
+CALLS_A_HOST: Final = frozenset({"muster", "curl"})
+WITH_A_HOST: Final = [
+    name
+    for name, found in BY_PAGE.items()
+    if name != OPERATIONS and any(CALLS_A_HOST & set(programs_of(each.text)) for each in found)
+]
+IN_REPOSITORY: Final = [
+    command for name, found in BY_PAGE.items() if name not in (OPERATIONS, *WITH_A_HOST) for command in found
+]
 PATH: Final = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
 
 
@@ -109,6 +117,18 @@ async def on_a_host(folder: Path) -> AsyncIterator[Ground]:
             yield Ground(host, model, shell)
 
 
+@pytest.mark.parametrize("page", WITH_A_HOST)
+async def test_a_pages_calls_of_a_running_host_are_answered(tmp_path: Path, page: str) -> None:
+    async with (
+        muster_host(tmp_path, model_url="") as host,
+        Shell(tmp_path, {"PATH": PATH, "HOME": str(tmp_path)}) as shell,
+    ):
+        # An answer that says no is a failure, as it is to who reads it.
+        (tmp_path / ".curlrc").write_text("fail-with-body\n")
+        for command in BY_PAGE[page]:
+            check(command, await shell.run(command.text.replace(ADDRESS, host.process.url)))
+
+
 async def test_an_operators_commands_do_what_the_page_says(tmp_path: Path) -> None:
     visited = set[str]()
     async with on_a_host(tmp_path) as ground:
@@ -122,7 +142,7 @@ async def test_an_operators_commands_do_what_the_page_says(tmp_path: Path) -> No
 
 @pytest.mark.parametrize("command", IN_REPOSITORY, ids=str)
 async def test_a_command_of_the_repository_succeeds(command: Command) -> None:
-    assert command.text.startswith("make "), f"{command}: give its page a ground of its own"
+    assert re.match(r"make |python -m ", command.text), f"{command}: give its page a ground of its own"
     async with Shell(ROOT, {"PATH": PATH, "HOME": os.environ["HOME"]}) as shell:
         # The environment is there, since this test runs in it.
         check(command, await shell.run(command.text.replace("make ", "make -o .venv/.ready ")))

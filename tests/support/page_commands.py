@@ -51,7 +51,7 @@ RULES: Final[tuple[tuple[str, Place], ...]] = (
     (r"make run STATE=(cosmos|\.\.\.)", Elsewhere("tests/integration/test_run.py", '"--state", "cosmos"')),
     (r"make import-run FILE=run\.json", Elsewhere("tests/integration/test_runs_over_http.py", "scripts.import_run")),
     (r"make topology", Elsewhere("tests/test_architecture.py", "scripts.topology")),
-    (r"make infra-check", Here()),
+    (r"make infra-check|python -m scripts\.package", Here()),
     (r"make cost( \w+=\S+)*", Elsewhere("tests/unit/scripts/cost/test_command.py", "scripts.cost")),
     (
         r"python -m scripts\.cost.*",
@@ -68,10 +68,6 @@ RULES: Final[tuple[tuple[str, Place], ...]] = (
     (
         r"muster .* '\{\"ids\": \[\"\.\.\.\"\].* \"repeat\": true\}\}'",
         Elsewhere("tests/faults/test_agent_calls.py", "repeat=True"),
-    ),
-    (
-        r"curl -s -X (PUT|DELETE) \S+/v1/faults.*",
-        Elsewhere("tests/integration/apps/operations/operations_test.py", '"/v1/faults"'),
     ),
     (r"pip install", Elsewhere("scripts/bootstrap.sh", "pip install")),
 )

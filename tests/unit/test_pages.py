@@ -96,6 +96,18 @@ def help_of(module: str) -> str:
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
 
 
+def test_every_variable_that_azd_is_told_is_one_that_the_templates_read_or_write() -> None:
+    read = set(re.findall(r"\$\{(\w+)", (ROOT / "infra" / "main.parameters.json").read_text(encoding="utf-8")))
+    written = set(
+        re.findall(r"^output (\w+)", (ROOT / "infra" / "main.bicep").read_text(encoding="utf-8"), re.MULTILINE)
+    )
+    told = {name for command in SHOWN for name in re.findall(r"azd env set (?!NAME)(\w+)", command.text)}
+    asked = {name for command in SHOWN for name in re.findall(r"azd env get-value (\w+)", command.text)}
+    assert told
+    assert asked
+    assert (told - read, asked - written) == (set(), set())
+
+
 def test_every_measurement_that_is_named_exists() -> None:
     named = {words[3] for words in statements_of("python") if words[1:3] == ["-m", "bench"]}
     assert named
