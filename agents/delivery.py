@@ -127,7 +127,7 @@ class QueueConsumer:
             case Answered(result):
                 await self._answer(task, result, reply)
             case TryAgain(delay, error, next_attempt):
-                log.warning("%s of run %s: %s; trying again in %s", task.step_id, task.task_id, error.message, delay)
+                log.warning("%s of run %s: %s; trying again in %s", task.step_id, task.task_id, error, delay)
                 await self._schedule_attempt(task, next_attempt, delay)
             case Held(until):
                 log.info("%s of run %s is being run elsewhere; looking again at %s", task.step_id, task.task_id, until)
@@ -190,9 +190,11 @@ class QueueConsumer:
             run_result = _single_step_result(task, result)
             await advance(task.task_id, RunStatus(run_result.status), self._resources, result=run_result)
         if result.status is not StepStatus.SUCCEEDED:
-            cause = f"{result.error.type}: {result.error.message}" if result.error else result.status
-            kind = result.error.type if result.error else None
-            raise AgentFailed(f"step {task.step_id} of run {task.task_id} {result.status}: {cause}", cause=kind)
+            # Hosts send away what an exception says, so that what may quote a model stays in the step's record.
+            cause = result.error.type if result.error else None
+            raise AgentFailed(
+                f"step {task.step_id} of run {task.task_id} {result.status}: {cause or result.status}", cause=cause
+            )
 
     async def _schedule_attempt(self, task: AgentTask, attempt: int, delay: timedelta) -> None:
         following = task.model_copy(update={"attempt": attempt, "postponed": 0})

@@ -208,11 +208,11 @@ class AgentRunner:
         now = self._resources.clock.now()
         info = describe(error)
         if blames_agent(error) and not isinstance(error, _DeadlinePassed):
-            await self._resources.circuits.failed(agent_circuit(spec.name), f"{info.type}: {info.message}")
+            await self._resources.circuits.failed(agent_circuit(spec.name), str(info))
         if spec.effect == "unsafe" and isinstance(error, AgentTimedOut):
             return await self._park(step, info, usage)
         if not isinstance(error, RetryableError):
-            log.error("%s failed for good: %s: %s", _label(step), info.type, info.message, exc_info=error)
+            log.error("%s failed for good: %s", _label(step), info, exc_info=error)
         delay = next_delay(spec.retry, step.attempt, error, self._chance())
         if delay is not None and (task.deadline is None or now + delay < task.deadline):
             ended = Attempt(attempt=step.attempt, started_at=step.started_at, ended_at=now, error=info, usage=usage)
@@ -232,7 +232,7 @@ class AgentRunner:
             f"{step.agent} may have done its work or not ({cause.message}): a person has to look, and may repeat it"
         )
         parked = ErrorInfo(type=cause.type, message=message)
-        log.error("%s is parked: %s", _label(step), message)
+        log.error("%s is parked: %s", _label(step), parked)
         return await self._record(
             step, StepStatus.PARKED, usage or Usage(), error=parked, now=self._resources.clock.now()
         )

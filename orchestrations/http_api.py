@@ -62,7 +62,7 @@ async def _reconciled(record: RunRecord, client: df.DurableFunctionsClient, reso
     try:
         state = await client.get_orchestration_state(instance)
     except grpc.aio.AioRpcError as error:
-        log.warning("run %s is shown as recorded: the task hub did not answer: %s", record.run.task_id, error.details())
+        log.warning("run %s is shown as recorded: the task hub did not answer: %s", record.run.task_id, error.code())
         return record
     result = _result_of_ended(state, record.run.status)
     if result is None:

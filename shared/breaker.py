@@ -27,6 +27,7 @@ from shared.clock import Clock
 from shared.contracts import ErrorInfo
 from shared.errors import AgentOutputInvalid, AgentTimedOut, ModelAnswerInvalid, ModelUnavailable, MusterError
 from shared.state.circuits import CircuitStore
+from shared.telemetry.logs import Quoted
 from shared.telemetry.measures import circuit_measures
 from shared.telemetry.off import OFF
 from shared.telemetry.telemetry import Telemetry
@@ -124,7 +125,7 @@ class CircuitBreaker:
             log.warning("a failure of %s is not counted: %s", name, error)
             return
         if changed is not None and changed.state is CircuitState.OPEN:
-            log.error("the circuit of %s is open until %s: %s", name, changed.until, cause)
+            log.error("the circuit of %s is open until %s: %s", name, changed.until, Quoted(cause))
 
     async def force(self, name: str, state: CircuitState | None) -> Circuit:
         """Hold a circuit open or closed, or (None) let it decide for itself again; other processes see it in 2 s.

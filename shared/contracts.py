@@ -74,7 +74,8 @@ class Contract(BaseModel):
     """A frozen value that refuses fields it does not know."""
 
     # Schemas are built on first use: a cold start then pays only for those that its request needs.
-    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
+    # What a message held stays out of the errors about it, because errors are logged and sent to observers.
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True, hide_input_in_errors=True)
 
 
 def _unsaid(value: str | None) -> bool:
@@ -178,6 +179,9 @@ class ErrorInfo(Contract):
     type: str
     message: str
     retryable: bool = False
+
+    def __str__(self) -> str:
+        return f"{self.type}: {self.message}"
 
 
 class Usage(Contract):

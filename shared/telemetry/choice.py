@@ -24,7 +24,7 @@ def chosen_telemetry(settings: Settings) -> Telemetry:
     else:
         if not settings.insights_connection:
             raise ConfigurationError("set APPLICATIONINSIGHTS_CONNECTION_STRING, or MUSTER_TELEMETRY to off")
-        providers = over_azure_monitor(settings.insights_connection)
+        providers = over_azure_monitor(settings.insights_connection, shows_content=settings.shows_content)
     return OpenTelemetry(
         providers.tracers,
         providers.meters,

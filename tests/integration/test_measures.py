@@ -41,7 +41,7 @@ class SeededModel(ChatModel):
 
 
 @asynccontextmanager
-async def traced_host(folder: Path, otlp: OtlpReceiver, **settings: str) -> AsyncIterator[MusterHost]:
+async def traced_host(folder: Path, otlp: OtlpReceiver, *arguments: str, **settings: str) -> AsyncIterator[MusterHost]:
     """A host with a seeded model whose price is known, that exports to `otlp`; all has come when this is left."""
     given = {
         "MUSTER_MODEL_NAME": "gpt-5-mini",
@@ -50,7 +50,7 @@ async def traced_host(folder: Path, otlp: OtlpReceiver, **settings: str) -> Asyn
     }
     async with (
         chat_model(SeededModel()) as model,
-        muster_host(folder, model_url=model.url, arguments=["--no-host-spans"], settings=given) as host,
+        muster_host(folder, model_url=model.url, arguments=arguments, settings=given) as host,
     ):
         yield host
 

@@ -6,6 +6,7 @@ environment variables that OpenTelemetry defines.
 """
 
 import atexit
+import logging
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -14,12 +15,14 @@ from dataclasses import dataclass
 from opentelemetry import metrics, trace
 from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+from opentelemetry.instrumentation.logging.handler import LoggingHandler
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader
 from opentelemetry.sdk.resources import SERVICE_NAME, Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
+from shared.telemetry.logs import WithoutMessages
 from shared.telemetry.names import SERVICE
 
 STOP_SECONDS = 5.0
@@ -86,15 +89,18 @@ def over_otlp(endpoint: str) -> Providers:
     return Providers(tracers, meters, Exporting([tracers.shutdown, meters.shutdown]))
 
 
-def over_azure_monitor(connection_string: str) -> Providers:
+def over_azure_monitor(connection_string: str, *, shows_content: bool = False) -> Providers:
     """Providers that send to Application Insights, by way of the Azure Monitor distribution.
 
     The distribution is configured once in a process: where the Functions worker has done so already, as
-    `PYTHON_APPLICATIONINSIGHTS_ENABLE_TELEMETRY` tells it to, its providers are used. Here it sends spans and metrics
-    and nothing besides: logs are the host's to send, and what libraries say of their own calls is left out.
+    `PYTHON_APPLICATIONINSIGHTS_ENABLE_TELEMETRY` tells it to, its providers are used. The app's own log is sent too,
+    because the host no longer does that for a worker which passes trace contexts on; unless `shows_content`, without
+    what errors say. What libraries would tell of their own calls is left out.
     """
     if not isinstance(trace.get_tracer_provider(), TracerProvider):
         _configure_azure_monitor(connection_string)
+    if not shows_content:
+        _redact_logs()
     tracers, meters = trace.get_tracer_provider(), metrics.get_meter_provider()
     stops = [each.shutdown for each in (tracers, meters) if isinstance(each, TracerProvider | MeterProvider)]
     return Providers(tracers, meters, Exporting(stops))
@@ -107,11 +113,19 @@ def _configure_azure_monitor(connection_string: str) -> None:
         connection_string=connection_string,
         # The distribution would keep five spans a second, and with them a part of most traces.
         sampling_ratio=1.0,
-        disable_logging=True,
+        logger_name=SERVICE,
         enable_live_metrics=False,
         enable_performance_counters=False,
         instrumentation_options={name: {"enabled": False} for name in _INSTRUMENTED},
     )
+
+
+def _redact_logs() -> None:
+    """Let no log record leave with what an error says, whoever has set up that it leaves."""
+    for logger in (logging.getLogger(), logging.getLogger(SERVICE)):
+        for handler in logger.handlers:
+            if isinstance(handler, LoggingHandler):
+                handler.addFilter(WithoutMessages())
 
 
 def _resource() -> Resource:

@@ -9,7 +9,7 @@ import pytest
 
 from agents.context import AgentContext
 from agents.delivery import parse_task
-from shared.contracts import AgentInput, AgentTask, Outcome
+from shared.contracts import AgentInput, AgentTask, ErrorInfo, Outcome
 from shared.errors import (
     AgentFailed,
     InvalidMessage,
@@ -121,10 +121,11 @@ async def test_a_failure_for_good_is_answered_first_and_then_left_to_the_dead_le
     deliveries: Deliveries,
 ) -> None:
     deliveries.world.replies[:] = [ModelRefused("I will not")]
-    with pytest.raises(AgentFailed, match="step tester of run run-1 failed: ModelRefused: I will not"):
+    with pytest.raises(AgentFailed, match=r"step tester of run run-1 failed: ModelRefused$"):
         await deliveries.deliver(task())
     [(_, result)] = deliveries.replies
     assert result.status is StepStatus.FAILED
+    assert result.error == ErrorInfo(type="ModelRefused", message="I will not")
     assert deliveries.copies() == []
 
 
@@ -169,7 +170,7 @@ async def test_retryable_failures_schedule_copies_at_five_ten_and_fifteen_second
         assert message == task(attempt=attempt)
         assert deliveries.replies == []
         deliveries.world.clock.advance(timedelta(seconds=wait))
-    with pytest.raises(AgentFailed, match="no answer"):
+    with pytest.raises(AgentFailed, match="ModelUnavailable"):
         await deliveries.deliver(message)
     assert deliveries.copies() == []
     assert [result.attempt for _, result in deliveries.replies] == [4]
@@ -375,7 +376,7 @@ async def test_the_log_says_why_a_message_comes_back(deliveries: Deliveries, cap
     deliveries.world.replies[:] = [ModelUnavailable("no answer")]
     with caplog.at_level(logging.INFO):
         await deliveries.deliver(task())
-    assert "tester of run run-1: no answer; trying again in 0:00:05" in caplog.text
+    assert "tester of run run-1: ModelUnavailable: no answer; trying again in 0:00:05" in caplog.text
 
 
 async def test_an_agent_that_fails_by_a_bug_leaves_its_trace_in_the_log(

@@ -93,7 +93,7 @@ async def test_a_failed_attempt_publishes_nothing(world: World, answers: Answers
         context.publish("AnalysisCompleted", {})
         raise ValueError("changed my mind")
 
-    with pytest.raises(AgentFailed, match="changed my mind"):
+    with pytest.raises(AgentFailed, match="ValueError"):
         await delivered(world, an_event(), answers, a_reacting_agent(publish_then_fail))
     [(_, result)] = answers.given
     assert (result.status, result.events) == (StepStatus.FAILED, ())
@@ -170,8 +170,9 @@ async def publish_too_large(context: AgentContext, given: AgentInput) -> Any:
 async def test_an_agent_that_publishes_what_it_may_not_has_failed(
     world: World, answers: Answers, handler: Any, why: str
 ) -> None:
-    with pytest.raises(AgentFailed, match=why):
+    with pytest.raises(AgentFailed, match="AgentOutputInvalid"):
         await delivered(world, an_event(), answers, a_reacting_agent(handler))
     [(_, result)] = answers.given
     assert result.error is not None
     assert (result.error.type, result.events) == ("AgentOutputInvalid", ())
+    assert why in result.error.message
