@@ -4,10 +4,9 @@ from durabletask.internal import orchestrator_service_pb2 as pb
 from durabletask.internal import tracing as sdk
 
 from devhost.taskhub.hub import Turn, WorkItemExecutor
+from devhost.telemetry.executions import ACTIVITY, task_attributes
 from devhost.telemetry.spans import Attributes, Kind, Spans
 from devhost.telemetry.trace_context import TraceContext
-
-_ACTIVITY = "activity"
 
 
 class TracedExecutor:
@@ -26,7 +25,7 @@ class TracedExecutor:
         parent = TraceContext.of(request.parentTraceContext)
         if parent is None:
             return await self._inner.activity(request)
-        name = sdk.create_span_name(_ACTIVITY, request.name, request.version.value)
+        name = sdk.create_span_name(ACTIVITY, request.name, request.version.value)
         span = self._spans.begin(name, Kind.SERVER, parent=parent.traceparent, attributes=_of_activity(request))
         own = TraceContext.parsed(span.traceparent, parent.state) or parent
         request.parentTraceContext.CopyFrom(own.message())
@@ -48,11 +47,8 @@ class TracedExecutor:
 
 
 def _of_activity(request: pb.ActivityRequest) -> Attributes:
-    versioned = {sdk.ATTR_TASK_VERSION: request.version.value} if request.version.value else {}
     return {
-        sdk.ATTR_TASK_TYPE: _ACTIVITY,
-        sdk.ATTR_TASK_NAME: request.name,
+        **task_attributes(ACTIVITY, request.name, request.version.value),
         sdk.ATTR_TASK_INSTANCE_ID: request.orchestrationInstance.instanceId,
         sdk.ATTR_TASK_TASK_ID: request.taskId,
-        **versioned,
     }

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Generator
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, override
 
 import azure.durable_functions as df
 import pytest
@@ -14,7 +14,8 @@ from durabletask import task
 from durabletask.client import OrchestrationStatus
 
 from devhost.clock import ManualClock
-from devhost.telemetry.spans import Kind
+from devhost.telemetry.spans import Kind, NoSpans, OpenSpan
+from devhost.telemetry.spans import Span as HostSpan
 from devhost.telemetry.trace_context import TraceContext
 from tests.support.durable_hub import DieAt, DurableHub, durable_hub
 from tests.support.kept_spans import kept_spans
@@ -315,3 +316,20 @@ async def test_after_a_crash_an_orchestrations_span_still_ends_once(tmp_path: Pa
         [execution] = [each for each in receiver.named(f"orchestration:{orchestrator}") if each.kind == "server"]
         assert execution.attributes["durabletask.task.status"] == "Completed"
     assert len({span.span_id for span in receiver.spans}) == len(receiver.spans)
+
+
+async def test_spans_that_cannot_be_taken_in_cost_no_orchestration_its_end(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Full(NoSpans):
+        @override
+        def begin(self, *args: Any, **options: Any) -> OpenSpan:
+            return kept_spans()[0].begin(*args, **options)
+
+        @override
+        def record(self, span: HostSpan) -> None:
+            raise OSError("full")
+
+    async with durable_hub(make_app(), tmp_path, spans=Full()) as hub:
+        assert await hub.output("chain", "2") == "2"
+    assert "spans are lost" in caplog.text
