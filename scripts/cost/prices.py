@@ -67,6 +67,7 @@ class Assumption(StrEnum):
     STORAGE_POLLS_PER_HOUR = "storage_polls_per_hour"
     QUEUE_OPERATIONS_PER_ACTION = "queue_operations_per_action"
     TABLE_OPERATIONS_PER_TURN = "table_operations_per_turn"
+    LOG_SHARE = "log_share"
     LOG_BYTES_PER_ROW = "log_bytes_per_row"
 
 

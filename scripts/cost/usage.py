@@ -76,8 +76,8 @@ class Terms:
 
     def _logs(self, counts: Counts) -> Range:
         rows = counts.log.records + counts.telemetry.spans
-        columns = self.table.assumed(Assumption.LOG_BYTES_PER_ROW).times(rows)
-        return (Range.exactly(counts.log.bytes + counts.telemetry.bytes) + columns).times(1 / GB)
+        sent = self.table.assumed(Assumption.LOG_SHARE).times(counts.log.bytes + counts.telemetry.bytes)
+        return (sent + self.table.assumed(Assumption.LOG_BYTES_PER_ROW).times(rows)).times(1 / GB)
 
 
 def tokens(counts: Counts, use: ModelUse) -> Usage:

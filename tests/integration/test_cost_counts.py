@@ -5,6 +5,7 @@ Each of them counts for itself, in another process or from its own files, and kn
 
 import asyncio
 import json
+import os
 import re
 import sqlite3
 import sys
@@ -20,10 +21,11 @@ import pytest_asyncio
 from azure.cosmos.aio import CosmosClient
 from durabletask.internal import orchestrator_service_pb2 as pb
 
-from orchestrations.registry import PATTERNS as PATTERNS_THAT_THERE_ARE
+from orchestrations.registry import PATTERNS as EVERY_PATTERN
 from scripts.cosmos_server import KEY, cosmos_server
 from scripts.cost.counts import Counts, Measurement
 from scripts.cost.usage import actions
+from scripts.node_packages import NodeUnavailable
 from shared import names
 from tests.support.counting_broker import CountingBroker, counting_broker
 from tests.support.counting_cosmos import CountingCosmos, counting_cosmos
@@ -31,7 +33,7 @@ from tests.support.host_process import ROOT
 from tests.support.muster_host import EMULATOR
 
 PATTERNS = ("sequential", "event-driven", "consensus")
-"""One with a nested run, one with a topic, one that calls agents off."""
+"""One with a nested run, one with a topic and an artifact, one that does not ask all of its agents."""
 LONGEST_SECONDS = 120.0
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -60,7 +62,12 @@ async def counted(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Cou
     """One measurement for all tests: it runs the host."""
     folder = tmp_path_factory.mktemp("cost")
     async with AsyncExitStack() as around:
-        server = await around.enter_async_context(cosmos_server())
+        try:
+            server = await around.enter_async_context(cosmos_server())
+        except NodeUnavailable as reason:
+            if os.environ.get("CI"):
+                pytest.fail(str(reason), pytrace=False)
+            pytest.skip(str(reason))
         store, endpoint = await around.enter_async_context(counting_cosmos(server))
         broker, port = await around.enter_async_context(counting_broker(folder))
         saved, work = folder / "counts.json", folder / "work"
@@ -161,4 +168,4 @@ async def test_executions_are_the_calls_that_the_host_logged(counted: Counted) -
     executed = Counter(each.function for counts in counted.all() for each in counts.executions)
     assert executed == Counter(called)
     turns = _history_kinds(counted.work / "host" / "taskhub" / "hub.sqlite")["orchestratorStarted"]
-    assert sum(executed[names.orchestrator(pattern)] for pattern in PATTERNS_THAT_THERE_ARE) == turns > 0
+    assert sum(executed[names.orchestrator(pattern)] for pattern in EVERY_PATTERN) == turns > 0
