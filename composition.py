@@ -6,7 +6,7 @@ import azure.durable_functions as df
 import azure.functions as func
 
 from agents.activities import activity_functions
-from agents.catalog import CATALOG
+from agents.catalog import CATALOG, Catalog
 from agents.delivery import QueueConsumer
 from agents.http_api import agent_routes
 from agents.memory_api import memory_routes
@@ -27,31 +27,34 @@ from shared.resources import Resources
 
 
 def compose(
-    resources: Resources, *, make_consumer: Callable[[AgentRunner, Resources], QueueConsumer] = QueueConsumer
+    resources: Resources,
+    *,
+    catalog: Catalog = CATALOG,
+    make_consumer: Callable[[AgentRunner, Resources], QueueConsumer] = QueueConsumer,
 ) -> df.DFApp:
-    """The app with every function that the catalog and the patterns make, all of them working with `resources`.
+    """The app with every function that `catalog` and the patterns make, all of them working with `resources`.
 
     `make_consumer` makes what handles the deliveries of agents' queues.
     """
-    runner = AgentRunner(CATALOG, resources)
+    runner = AgentRunner(catalog, resources)
     consumer = make_consumer(runner, resources)
     app = df.DFApp(http_auth_level=func.AuthLevel.FUNCTION)
     app.configure_large_payloads(payload_store=ArtifactPayloads(resources.artifacts))
     for blueprint in (
-        queue_functions(CATALOG, consumer, resources.telemetry),
-        subscription_functions(CATALOG, EventConsumer(consumer), resources.telemetry),
-        activity_functions(CATALOG, runner, resources.circuits, resources.clock, resources.telemetry),
-        agent_routes(CATALOG),
+        queue_functions(catalog, consumer, resources.telemetry),
+        subscription_functions(catalog, EventConsumer(consumer), resources.telemetry),
+        activity_functions(catalog, runner, resources.circuits, resources.clock, resources.telemetry),
+        agent_routes(catalog),
         memory_routes(resources),
         orchestrator_functions(),
-        orchestration_activities(CATALOG.cards, resources),
-        start_routes(CATALOG.cards, resources),
-        start_queue_functions(CATALOG.cards, resources),
-        outside_event_functions(CATALOG.cards, resources),
+        orchestration_activities(catalog.cards, resources),
+        start_routes(catalog.cards, resources),
+        start_queue_functions(catalog.cards, resources),
+        outside_event_functions(catalog.cards, resources),
         run_routes(resources),
         runs_routes(resources),
         result_routes(resources),
-        operation_routes(CATALOG.cards, resources),
+        operation_routes(catalog.cards, resources),
     ):
         app.register_functions(blueprint)
     return app

@@ -36,6 +36,8 @@ _CLOSE_SECONDS: Final = 5.0
 _GRACE_SECONDS: Final = 0.02
 #: True where the client works for a trigger, and in what it starts there. The app's own clients log as ever.
 _REPORTED: Final = ContextVar("reported_by_the_trigger", default=False)
+# What the client says of a token that it did not renew in time, as when the machine slept: the next one will do.
+_EXPIRED: Final = "CBS Authentication Expired"
 _LOST: Final = (MessageLockLostError, SessionLockLostError, MessageNotFoundError)
 _UNAVAILABLE: Final = (
     MessagingEntityNotFoundError,
@@ -217,7 +219,8 @@ def _translated() -> Iterator[None]:
     except _LOST as lost:
         raise LockLost(_line(lost)) from lost
     except _UNAVAILABLE as unavailable:
-        raise EntityUnavailable(_line(unavailable)) from unavailable
+        kind = ReceiverError if _EXPIRED in str(unavailable) else EntityUnavailable
+        raise kind(_line(unavailable)) from unavailable
     except Exception as failed:
         # Beyond its own errors the client raises whatever its state happens to be when a connection dies under it.
         raise ReceiverError(_line(failed)) from failed

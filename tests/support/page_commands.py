@@ -69,6 +69,10 @@ RULES: Final[tuple[tuple[str, Place], ...]] = (
         r"muster .* '\{\"ids\": \[\"\.\.\.\"\].* \"repeat\": true\}\}'",
         Elsewhere("tests/faults/test_agent_calls.py", "repeat=True"),
     ),
+    (
+        r"(faults|field|account|attempts|circuit)(\(\)| ).*|for N in .*|done; .*|sleep \d+; .*|(TASK|AGAIN)=.*",
+        Elsewhere("tests/integration/apps/operations/operations_test.py", "the demonstrations of the runbook"),
+    ),
     (r"pip install", Elsewhere("scripts/bootstrap.sh", "pip install")),
 )
 """By the whole statement, as a regular expression; the first that fits."""

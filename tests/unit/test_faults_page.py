@@ -13,6 +13,23 @@ PAGE = ROOT / "docs" / "faults.md"
 FAULTS = (
     "the host is killed",
     "a message is delivered twice",
+    "a model does not answer in time",
+    "a model answers 429 with Retry-After",
+    "a model answers 429 without Retry-After",
+    "a model answers 500",
+    "a model answers half a stream",
+    "a model answers invalid JSON",
+    "a model answers a right schema with a wrong enum",
+    "a model answers nothing",
+    "a model answers 10 MB",
+    "a model's content filter refuses",
+    "an agent raises",
+    "an agent hangs",
+    "an agent answers after its run ended",
+    "all of one agent's calls fail",
+    "the clock jumps during a call",
+    "the clock jumps during a lease",
+    "the clock jumps during a retry wait",
 )
 """What can be broken, by the names of the rows; a fault may have several."""
 

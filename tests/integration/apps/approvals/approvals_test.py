@@ -94,6 +94,16 @@ async def test_a_message_scheduled_for_tomorrow_is_handled_tomorrow(host: AppHos
     assert ("2026-01-02T00:00:00", "a letter") in ledger()
 
 
+async def test_a_message_that_comes_after_days_of_silence_is_handled_at_once(host: AppHost) -> None:
+    """The clients' tokens have run out meanwhile: they get new ones before any time goes by."""
+    await host.advance(72 * HOUR)
+    bus = ServiceBusClient.from_connection_string(host.settings["Bus"])
+    async with bus, bus.get_queue_sender("letters") as sender:
+        await sender.send_messages(ServiceBusMessage("a late letter"))
+    await host.settle()
+    assert ("2026-01-04T00:00:00", "a late letter") in ledger()
+
+
 async def test_a_clock_that_is_set_forward_brings_everything_at_once_and_one_set_back_only_later(host: AppHost) -> None:
     instance_id = await begun(host)
     await host.set_clock(-5 * HOUR)
