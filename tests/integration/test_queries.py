@@ -20,9 +20,10 @@ from scripts.infra_check.bicep import literal, properties, text, walk
 from scripts.infra_check.infra import Infra
 from scripts.node_packages import finish
 from scripts.workbook import PANELS
-from tests.support.azure_monitor import Row, azure_monitor
 from tests.support.host_process import ROOT
+from tests.support.insights_receiver import insights_receiver
 from tests.support.kusto import Report, analysed, mistakes
+from tests.support.log_tables import Row, row_of
 
 INFRA = ROOT / "infra"
 QUERIES = {path.stem: path.read_text() for path in sorted((INFRA / "app" / "queries").glob("*.kql"))}
@@ -48,12 +49,12 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def rows(tmp_path_factory: pytest.TempPathFactory) -> Sequence[Row]:
     """What a process told Azure Monitor that worked, failed, and was broken off."""
-    async with azure_monitor() as monitor:
+    with insights_receiver() as insights:
         folder = tmp_path_factory.mktemp("monitored")
-        command = [sys.executable, "-m", "tests.support.monitored_run", monitor.connection_string, str(folder)]
+        command = [sys.executable, "-m", "tests.support.monitored_run", insights.connection_string, str(folder)]
         status, output, errors = await finish(command, ROOT, SECONDS)
     assert status == 0, (output + errors)[-4000:]
-    return monitor.rows
+    return [row_of(item) for item in insights.items]
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")

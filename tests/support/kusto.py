@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from scripts.node_packages import packages_of
-from tests.support.azure_monitor import TABLES, Row
+from tests.support.log_tables import TABLES, Row
 
 PROGRAM = Path(__file__).parent / "kusto_parser"
 SECONDS = 120.0

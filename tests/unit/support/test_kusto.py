@@ -2,8 +2,8 @@
 
 import pytest
 
-from tests.support.azure_monitor import Row
 from tests.support.kusto import analysed, mistakes
+from tests.support.log_tables import Row
 
 ROWS = (
     Row("AppMetrics", "muster.cost", {"muster.agent": "writer"}),

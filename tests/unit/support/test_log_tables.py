@@ -1,6 +1,6 @@
-"""The ingestion endpoint of the tests takes what Azure Monitor's own exporters send, and makes rows of it."""
+"""What Azure Monitor's own exporters send becomes the rows that queries are written for."""
 
-import asyncio
+from collections.abc import Callable
 
 import pytest
 from azure.monitor.opentelemetry.exporter import AzureMonitorMetricExporter, AzureMonitorTraceExporter
@@ -10,7 +10,8 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.trace import SpanKind
 
-from tests.support.azure_monitor import Row, azure_monitor
+from tests.support.insights_receiver import insights_receiver
+from tests.support.log_tables import Row, row_of
 
 
 @pytest.fixture(autouse=True)
@@ -18,6 +19,7 @@ def quiet(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing about the exporter itself is sent anywhere."""
     monkeypatch.setenv("APPLICATIONINSIGHTS_STATSBEAT_DISABLED_ALL", "true")
     monkeypatch.setenv("APPLICATIONINSIGHTS_CONTROLPLANE_DISABLED", "true")
+    monkeypatch.setenv("APPLICATIONINSIGHTS_SDKSTATS_DISABLED", "true")
     monkeypatch.setenv("APPLICATIONINSIGHTS_OPENTELEMETRY_RESOURCE_METRIC_DISABLED", "true")
 
 
@@ -45,24 +47,25 @@ def emit_metrics(connection: str) -> None:
     meters.shutdown()
 
 
-async def test_spans_become_requests_and_dependencies_under_one_operation() -> None:
-    async with azure_monitor() as monitor:
-        await asyncio.to_thread(emit_spans, monitor.connection_string)
-    below, above = monitor.rows
+def rows_of(emit: Callable[[str], None]) -> list[Row]:
+    """What `emit` sends to the endpoint that it is given."""
+    with insights_receiver() as insights:
+        emit(insights.connection_string)
+    return [row_of(item) for item in insights.items]
+
+
+def test_spans_become_requests_and_dependencies_under_one_operation() -> None:
+    below, above = rows_of(emit_spans)
     assert (above.table, above.name, below.table, below.name) == ("AppRequests", "above", "AppDependencies", "below")
     assert (below.operation, below.parent) == (above.operation, above.id)
 
 
-async def test_a_spans_properties_are_texts_and_leave_out_what_the_exporter_takes_for_http() -> None:
-    async with azure_monitor() as monitor:
-        await asyncio.to_thread(emit_spans, monitor.connection_string)
-    assert monitor.rows[0].properties == {"muster.attempt": "2"}
+def test_a_spans_properties_are_texts_and_leave_out_what_the_exporter_takes_for_http() -> None:
+    assert rows_of(emit_spans)[0].properties == {"muster.attempt": "2"}
 
 
-async def test_metrics_become_sums_with_their_counts_and_keep_the_type_of_an_error() -> None:
-    async with azure_monitor() as monitor:
-        await asyncio.to_thread(emit_metrics, monitor.connection_string)
-    assert sorted(monitor.rows, key=lambda row: row.name) == [
+def test_metrics_become_sums_with_their_counts_and_keep_the_type_of_an_error() -> None:
+    assert sorted(rows_of(emit_metrics), key=lambda row: row.name) == [
         Row("AppMetrics", "dollars", {}, sum=0.25),
         Row("AppMetrics", "seconds", {"error.type": "kept"}, sum=3.5, count=2),
     ]
