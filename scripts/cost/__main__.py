@@ -47,7 +47,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _failed(str(error))
     except (StartError, IndexingError, NotOver, OSError) as error:
         log = chosen.work / LOG.name if chosen.work else ROOT / LOG
-        return _failed(f"{error}; the host's log is {short(log)}")
+        cause, _, more = str(error).partition("\n")
+        return _failed(f"{cause}{', and more' if more else ''}; the host's log is {short(log)}")
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return INTERRUPTED

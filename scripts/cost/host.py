@@ -26,7 +26,7 @@ from devhost.worker.model import FunctionMetadata
 from devhost.worker.worker import Returned, Worker
 from scripts.cost.adapters import CountedConnections
 from scripts.cost.tally import TALLY, Tally
-from scripts.local_host import EMULATOR, ROOT, RunningHost, free_port, private_log
+from scripts.local_host import ROOT, RunningHost, private_log
 
 APP = '"""The app, composed over counted adapters."""\n\nfrom scripts.cost.counted_app import app\n'
 TOPOLOGY = ROOT / "infra" / "servicebus.json"
@@ -101,12 +101,11 @@ class CountedHost:
 async def counted_host(folder: Path, log: Path, settings: Mapping[str, str]) -> AsyncIterator[CountedHost]:
     """A host over `folder`, which exists, stopped at the end. `settings` win over the environment.
 
-    Unless they name a Service Bus, the host serves one. What it says goes to `log`. Raises `StartError` and
-    `IndexingError`.
+    What it says goes to `log`. Raises `StartError` and `IndexingError`.
     """
     options = HostOptions(app_dir=_app_folder(folder), port=0, state_dir=folder / "host", topology_file=TOPOLOGY)
     fittings = Fittings(CountedWorker.load, connect=CountedConnections(TALLY))
-    with overriding({"ServiceBusConnection": EMULATOR.format(port=free_port()), **settings}), _logging_to(log):
+    with overriding(settings), _logging_to(log):
         host = Host(options, SystemClock(), fittings)
         await host.start()
         ground, durable = host.served.ground, host.served.parts.durable

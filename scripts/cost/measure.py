@@ -15,18 +15,17 @@ from scripts.cost.host import CountedHost, counted_host
 from scripts.cost.spans import span_counter
 from scripts.cost.tally import TALLY
 from scripts.demo import OFFLINE_MODEL
+from scripts.local_host import EMULATOR, free_port
 from scripts.pattern_demo import EXAMPLES, SUFFICIENT
 from scripts.run_api import RunApi
 from shared import names
+from shared.settings import Settings
 
 USER_AGENT = "muster-cost"
 """What the measurement calls itself when it looks into the store, which the app has nothing to do with."""
 
 DATABASE = "muster"
 RUN_SECONDS = 120
-
-# A measurement costs nothing, whatever model the environment names.
-_OFFLINE = dict.fromkeys(("MUSTER_MODEL_BASE_URL", "MUSTER_MODEL_API_KEY", "MUSTER_MODEL_FALLBACK_NAME"), "")
 
 type Progress = Callable[[str, int], None]
 
@@ -58,12 +57,13 @@ async def measure(
     """
     async with _cosmos(elsewhere.cosmos) as cosmos, span_counter(TALLY) as telemetry:
         settings = {
-            **_OFFLINE,
+            **nothing_configured(),
             **telemetry,
             "MUSTER_STATE": "cosmos",
+            "MUSTER_COSMOS_DATABASE": DATABASE,
             "CosmosConnection": cosmos,
             "MUSTER_DATA_DIR": str(folder / "data"),
-            **({"ServiceBusConnection": elsewhere.service_bus} if elsewhere.service_bus else {}),
+            "ServiceBusConnection": elsewhere.service_bus or EMULATOR.format(port=free_port()),
         }
         async with counted_host(folder, log, settings) as host, RunApi(host.reached) as api:
             ground = _Ground(host, api, cosmos, [TALLY.take()])
@@ -75,6 +75,14 @@ async def measure(
         patterns=counted,
         besides=tuple(ground.besides),
     )
+
+
+def nothing_configured() -> dict[str, str]:
+    """Every setting that a person may have made, as if it were not: a measurement asks no model and reaches nothing of
+    theirs.
+    """
+    fields = Settings.model_fields.values()
+    return {str(each.alias): "" for each in fields if not str(each.description).startswith("Set by the platform")}
 
 
 @dataclass(frozen=True, slots=True)
