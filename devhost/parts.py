@@ -112,7 +112,7 @@ def build_parts(ground: Ground, worker: Worker, functions: Sequence[FunctionMeta
         tracing=None if ground.spans is None else OrchestrationSpans(ground.spans),
         on_failure=ground.on_failure,
     )
-    outputs = ServiceBusOutputs(functions, config.settings)
+    outputs = ServiceBusOutputs(functions, config.settings, spans=ground.spans)
     timeout = host_json.duration("functionTimeout")
     invoker = Invoker(
         worker, clock, durable_client=_durable_client(ground, hub), timeout=timeout, write_outputs=outputs.write

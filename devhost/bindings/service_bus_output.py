@@ -1,7 +1,8 @@
 """The `serviceBus` output binding: what a function puts there is sent once the function has returned.
 
-A message carries a text or bytes and nothing else, because that is all the worker's converter lets through; the content
-type is the one the Functions Service Bus extension gives. A message that cannot be sent fails the call, as in Azure.
+A message carries a text or bytes, because that is all the worker's converter lets through, and the trace of the call
+that made it; the content type is the one the Functions Service Bus extension gives. A message that cannot be sent fails
+the call, as in Azure.
 """
 
 import asyncio
@@ -12,7 +13,9 @@ from typing import Any, Final, Protocol
 from azure_functions_runtime.bindings.datumdef import Datum
 
 from devhost.errors import StartError
+from devhost.telemetry.spans import Attributes, Kind, NoSpans, Spans
 from devhost.triggers.service_bus_connection import Connection, Identity, resolve_connection
+from devhost.triggers.service_bus_datum import TRACE_PROPERTIES
 from devhost.triggers.setting_names import expand
 from devhost.worker.model import Binding, FunctionMetadata
 
@@ -23,8 +26,8 @@ _CONTENT_TYPES: Final = {str: "text/plain", bytes: "application/octet-stream"}
 class Sender(Protocol):
     """Sends to one queue or topic."""
 
-    async def send(self, body: str | bytes, content_type: str) -> None:
-        """Send one message; returns once it is accepted."""
+    async def send(self, body: str | bytes, content_type: str, trace_parent: str) -> None:
+        """Send one message, with `trace_parent` unless that is empty; returns once it is accepted."""
         ...
 
     async def close(self) -> None:
@@ -52,9 +55,11 @@ class ServiceBusOutputs:
         functions: Sequence[FunctionMetadata],
         settings: Mapping[str, str],
         connect: Connect | None = None,
+        spans: Spans | None = None,
     ) -> None:
         """Read every binding; raises `StartError` naming the function and what is missing."""
         self._connect = connect or AzureSender
+        self._spans = spans or NoSpans()
         self._destinations = {
             (function.function_id, binding.name): _destination(function, binding, settings)
             for function in functions
@@ -63,10 +68,10 @@ class ServiceBusOutputs:
         }
         self._senders: dict[Destination, Sender] = {}
 
-    async def write(self, function: FunctionMetadata, values: Mapping[str, Datum]) -> None:
+    async def write(self, function: FunctionMetadata, values: Mapping[str, Datum], trace_parent: str = "") -> None:
         """Send those of `values` (by binding name) that belong to `function`'s outputs; an empty one is not sent.
 
-        Raises whatever the sender raises.
+        `trace_parent` is the call's. Raises whatever the sender raises.
         """
         for name, value in values.items():
             destination = self._destinations.get((function.function_id, name))
@@ -74,7 +79,18 @@ class ServiceBusOutputs:
                 continue
             sender = self._senders.setdefault(destination, self._connect(destination))
             body = value.value if isinstance(value.value, str | bytes) else str(value.value)
-            await sender.send(body, _CONTENT_TYPES[type(body)])
+            await self._send(sender, destination, body, trace_parent)
+
+    async def _send(self, sender: Sender, destination: Destination, body: str | bytes, trace_parent: str) -> None:
+        span = self._spans.begin(
+            "ServiceBusSender.Send", Kind.PRODUCER, parent=trace_parent, attributes=_attributes(destination)
+        )
+        error: str | None = "not sent"
+        try:
+            await sender.send(body, _CONTENT_TYPES[type(body)], span.traceparent)
+            error = None
+        finally:
+            span.end(error=error)
 
     async def close(self) -> None:
         """Close every sender."""
@@ -92,14 +108,17 @@ class AzureSender:
         self._client: Any = None
         self._sender: Any = None
 
-    async def send(self, body: str | bytes, content_type: str) -> None:
+    async def send(self, body: str | bytes, content_type: str, trace_parent: str) -> None:
         """Send one message, over the client's own retries."""
         from azure.servicebus import ServiceBusMessage
 
         async with self._turn:
             if self._sender is None:
                 self._open()
-            await self._sender.send_messages(ServiceBusMessage(body, content_type=content_type))
+            message = ServiceBusMessage(body, content_type=content_type)
+            if trace_parent:
+                message.application_properties = dict.fromkeys(TRACE_PROPERTIES, trace_parent)
+            await self._sender.send_messages(message)
 
     async def close(self) -> None:
         """Close sender, client and credential."""
@@ -122,6 +141,15 @@ class AzureSender:
         self._sender = (
             self._client.get_queue_sender(queue) if queue is not None else self._client.get_topic_sender(topic)
         )
+
+
+def _attributes(destination: Destination) -> Attributes:
+    return {
+        "az.namespace": "Microsoft.ServiceBus",
+        "messaging.system": "servicebus",
+        "messaging.operation": "publish",
+        "messaging.destination.name": destination.queue or destination.topic or "",
+    }
 
 
 def _destination(function: FunctionMetadata, binding: Binding, settings: Mapping[str, str]) -> Destination:

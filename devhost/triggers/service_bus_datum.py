@@ -27,7 +27,7 @@ from devhost.triggers.timespan import write_datetime
 # DateTimeOffset.MaxValue: what the extension sends for a message that never expires.
 _NEVER: Final = "9999-12-31T23:59:59.9999999"
 _TRACE_PARENT: Final = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
-_TRACE_PROPERTIES: Final = ("traceparent", "Diagnostic-Id")
+TRACE_PROPERTIES: Final = ("traceparent", "Diagnostic-Id")
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +115,7 @@ def batch_metadata(messages: Sequence[ReceivedMessage]) -> dict[str, Datum]:
 
 def trace_parent(message: ReceivedMessage) -> str:
     """The W3C trace the sender put into the message's properties; empty when there is none."""
-    for name in _TRACE_PROPERTIES:
+    for name in TRACE_PROPERTIES:
         value = message.application_properties.get(name)
         if isinstance(value, str) and _TRACE_PARENT.fullmatch(value):
             return value

@@ -34,7 +34,7 @@ class CallsFunctions(Protocol):
         ...
 
 
-type WriteOutputs = Callable[[FunctionMetadata, Mapping[str, Datum]], Awaitable[None]]
+type WriteOutputs = Callable[[FunctionMetadata, Mapping[str, Datum], str], Awaitable[None]]
 
 
 class Invoker:
@@ -42,7 +42,8 @@ class Invoker:
 
     `durable_client` gives the value of a `durableClient` binding. `timeout` is `host.json`'s `functionTimeout`: a call
     that lasts longer has failed; an `async def` function is cancelled, a `def` function cannot be and goes on unheeded.
-    `write_outputs` gets what a call that succeeded put into its output bindings (`$return` is one), before it is done.
+    `write_outputs` gets what a call that succeeded put into its output bindings (`$return` is one), and the call's
+    trace, before it is done.
     """
 
     def __init__(
@@ -111,7 +112,7 @@ class Invoker:
             returned = await call
         else:
             returned = await self._bounded(_begun(call), function, self._timeout)
-        error = returned.error or await self._written(function, returned)
+        error = returned.error or await self._written(function, returned, trace_parent)
         result = InvocationResult(
             returned.invocation_id,
             returned.return_value,
@@ -122,7 +123,9 @@ class Invoker:
         _report(function, result, reason)
         return result
 
-    async def _written(self, function: FunctionMetadata, returned: Returned) -> InvocationError | None:
+    async def _written(
+        self, function: FunctionMetadata, returned: Returned, trace_parent: str
+    ) -> InvocationError | None:
         """Write the outputs; what prevents it fails the call."""
         if self._write_outputs is None:
             return None
@@ -130,7 +133,7 @@ class Invoker:
         if returned.return_value is not None:
             values["$return"] = returned.return_value
         try:
-            await self._write_outputs(function, values)
+            await self._write_outputs(function, values, trace_parent)
         except Exception as failed:
             message = f"an output binding could not be written: {type(failed).__name__}: {failed}"
             return InvocationError("OutputBindingError", message, "")

@@ -94,6 +94,21 @@ async def test_a_trace_begun_by_the_client_is_continued(tmp_path: Path) -> None:
     assert (apart.trace_id != CLIENT, apart.parent_id) == (True, "")
 
 
+async def test_a_message_that_leaves_by_an_output_binding_takes_its_trace_along(tmp_path: Path) -> None:
+    with otlp_receiver() as otlp:
+        async with host(tmp_path, otlp) as running:
+            async with aiohttp.ClientSession(running.url) as http, http.post("/api/note") as answer:
+                assert await answer.text() == "noted"
+            trace = await ended(running, otlp, "app remember")
+    assert broken(trace) == [], drawn(trace)
+    assert [span.name for span in trace] == [
+        "POST /api/note",
+        "ServiceBusSender.Send",
+        "ServiceBusProcessor.ProcessMessage",
+        "app remember",
+    ]
+
+
 async def test_without_the_hosts_spans_those_of_the_app_are_one_trace(tmp_path: Path) -> None:
     with otlp_receiver() as otlp:
         async with host(tmp_path, otlp, "--no-host-spans") as running:
@@ -131,7 +146,9 @@ async def test_after_the_process_was_killed_the_orchestrations_span_still_ends_o
         running = host(tmp_path, otlp)
         async with running:
             await started(running, "ask_later")
-            await eventually(lambda: otlp.named("create_orchestration:ask_later"))
+            # What the process has not sent dies with it.
+            sent = ("POST /api/start/{name}", "app start", "create_orchestration:ask_later", "app activity")
+            await eventually(lambda: all(map(otlp.named, sent)) and len(otlp.named("activity:think")) == 2)
             running.kill()
         async with running:
             trace = await ended(running, otlp, "orchestration:ask_later")

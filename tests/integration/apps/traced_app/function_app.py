@@ -88,3 +88,16 @@ async def send(instance: str) -> None:
 async def answer(message: func.ServiceBusMessage, client: df.DurableFunctionsClient) -> None:
     with tracer.start_as_current_span("app answer"):
         await client.raise_orchestration_event(message.get_body().decode(), "answer", data=42)
+
+
+@app.route(route="note", methods=["POST"])
+@app.service_bus_queue_output(arg_name="note", queue_name="notes", connection="BUS")
+async def take_note(req: func.HttpRequest, note: func.Out[str]) -> str:
+    note.set("remember")
+    return "noted"
+
+
+@app.service_bus_queue_trigger(arg_name="message", queue_name="notes", connection="BUS")
+async def remember(message: func.ServiceBusMessage) -> None:
+    with tracer.start_as_current_span("app remember"):
+        pass

@@ -5,7 +5,9 @@ from devhost.bindings.service_bus_output import Destination, ServiceBusOutputs
 from devhost.errors import StartError
 from devhost.worker.model import FunctionMetadata
 from tests.support.functions import binding, function
+from tests.support.kept_spans import kept_spans
 
+CALL = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 SETTINGS = {
     "Bus": "Endpoint=sb://localhost;SharedAccessKeyName=k;SharedAccessKey=v;UseDevelopmentEmulator=true",
     "QUEUE": "orders",
@@ -23,10 +25,12 @@ class FakeSender:
     def __init__(self, destination: Destination, sent: list[tuple[str | None, str | bytes, str]]) -> None:
         self._name = destination.queue or destination.topic
         self._sent = sent
+        self.trace_parents: list[str] = []
 
-    async def send(self, body: str | bytes, content_type: str) -> None:
+    async def send(self, body: str | bytes, content_type: str, trace_parent: str) -> None:
         if body == "refused":
             raise ConnectionError("no")
+        self.trace_parents.append(trace_parent)
         self._sent.append((self._name, body, content_type))
 
     async def close(self) -> None:
@@ -54,6 +58,38 @@ async def test_a_message_that_cannot_be_sent_is_an_error_for_the_caller() -> Non
     outputs = ServiceBusOutputs([target], SETTINGS, lambda destination: FakeSender(destination, []))
     with pytest.raises(ConnectionError):
         await outputs.write(target, {"msg": Datum("refused", "string")})
+
+
+async def test_a_message_is_a_span_below_its_call_and_carries_it_to_whoever_receives_it() -> None:
+    spans, came = kept_spans()
+    target, made = with_output(topicName="t"), list[FakeSender]()
+
+    def connect(destination: Destination) -> FakeSender:
+        made.append(FakeSender(destination, []))
+        return made[-1]
+
+    outputs = ServiceBusOutputs([target], SETTINGS, connect, spans)
+    await outputs.write(target, {"msg": Datum("text", "string")}, CALL)
+    with pytest.raises(ConnectionError):
+        await outputs.write(target, {"msg": Datum("refused", "string")}, CALL)
+    sent, refused = came.spans
+    assert (sent.name, sent.kind, sent.parent_id) == ("ServiceBusSender.Send", "producer", "b7ad6b7169203331")
+    assert sent.attributes["messaging.destination.name"] == "t"
+    assert made[0].trace_parents == [f"00-{sent.trace_id}-{sent.span_id}-01"]
+    assert (sent.status, refused.status) == ("unset", "error")
+
+
+async def test_without_spans_a_message_carries_the_trace_of_its_call_as_it_came() -> None:
+    target, made = with_output(topicName="t"), list[FakeSender]()
+
+    def connect(destination: Destination) -> FakeSender:
+        made.append(FakeSender(destination, []))
+        return made[-1]
+
+    outputs = ServiceBusOutputs([target], SETTINGS, connect)
+    await outputs.write(target, {"msg": Datum("text", "string")}, CALL)
+    await outputs.write(target, {"msg": Datum("text", "string")})
+    assert made[0].trace_parents == [CALL, ""]
 
 
 @pytest.mark.parametrize(

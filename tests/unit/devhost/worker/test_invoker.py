@@ -124,17 +124,17 @@ async def test_a_call_within_the_function_timeout_leaves_nothing_behind() -> Non
 async def test_outputs_are_written_before_the_call_is_done_and_a_failure_to_do_so_fails_it() -> None:
     written: list[Mapping[str, object]] = []
 
-    async def write(function: FunctionMetadata, values: Mapping[str, Datum]) -> None:
-        written.append({name: value.value for name, value in values.items()})
+    async def write(function: FunctionMetadata, values: Mapping[str, Datum], trace_parent: str) -> None:
+        written.append({name: value.value for name, value in values.items()} | {"trace": trace_parent})
         if len(written) > 1:
             raise ConnectionError("no namespace")
 
     worker = FakeWorker()
     invoker = Invoker(worker, ManualClock(), write_outputs=write)
-    assert (await invoker(FUNCTION, TRIGGER)).succeeded
-    second = await invoker(FUNCTION, TRIGGER)
+    assert (await invoker(FUNCTION, TRIGGER, trace_parent="t")).succeeded
+    second = await invoker(FUNCTION, TRIGGER, trace_parent="t")
     assert second.error is not None
     assert "ConnectionError: no namespace" in second.error.message
     worker.error = InvocationError("ValueError", "why", "")
     await invoker(FUNCTION, TRIGGER)
-    assert written == [{"$return": "r"}] * 2
+    assert written == [{"$return": "r", "trace": "t"}] * 2
