@@ -16,7 +16,7 @@ from azure.servicebus import ServiceBusMessage
 from azure.servicebus.aio import ServiceBusClient
 from durabletask.internal import orchestrator_service_pb2 as pb
 
-from bench.process_memory import memory_mib, reset_peak
+from bench.process_usage import memory_mib, reset_peak
 from bench.table import print_table
 from bench.timed_model import timed_model
 from devhost.taskhub.engine.schema import chunk_range

@@ -11,7 +11,7 @@ import aiohttp
 from azure.servicebus import ServiceBusMessage
 from azure.servicebus.aio import ServiceBusClient, ServiceBusReceiver, ServiceBusSender
 
-from bench.process_memory import memory_mib
+from bench.process_usage import memory_mib
 from bench.table import print_table
 from scripts.local_host import EMULATOR, ROOT, RunningHost, free_port, local_host
 

@@ -1,6 +1,13 @@
-"""A process's memory, from the kernel's own account of it."""
+"""A process's memory and CPU, from the kernel's own account of it."""
 
+import os
 from pathlib import Path
+
+
+def cpu_seconds(pid: int) -> float:
+    """What process `pid` has used of the processors so far, its own code and the kernel's for it (proc(5), `stat`)."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def memory_mib(pid: int, field: str) -> float:
