@@ -21,6 +21,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--taskhub-kills", type=int, default=200, help="how often tests/faults/test_taskhub_kill.py kills")
     parser.addoption("--taskhub-kill-seed", type=int, default=None, help="the seed of the moments it kills at")
     parser.addoption(
+        "--fault-plans",
+        type=int,
+        default=1000,
+        help="how many fault plans tests/faults/test_fault_plans.py carries out for each pattern",
+    )
+    parser.addoption("--fault-seed", type=int, default=None, help="the seed of the first of these plans")
+    parser.addoption(
         "--servicebus-connection",
         default=None,
         help="a connection string: tests/contract/servicebus runs against that namespace instead of the local one",
