@@ -88,6 +88,26 @@ async def test_the_type_of_a_steps_error_is_asked_of_metrics_because_spans_lose_
     assert with_type == {"AppMetrics"}
 
 
+async def test_what_the_query_for_one_run_asks_for_is_all_of_that_run_with_its_attempts_and_log(
+    rows: Sequence[Row],
+) -> None:
+    """`run.kql`, done by hand: the traces that name the run, and everything in them."""
+    [run] = [
+        row.properties["muster.task_id"]
+        for row in rows
+        if row.name.startswith("invoke_workflow ") and row.properties["muster.status"] == "failed"
+    ]
+    traces = {row.operation for row in rows if row.properties.get("muster.task_id") == run}
+    found = [row for row in rows if row.operation in traces]
+    assert len(traces) == 1
+    assert {row.properties["muster.task_id"] for row in found if "muster.task_id" in row.properties} == {run}
+    tried = [row.properties.get("muster.attempt") for row in found if row.name == "invoke_agent writer"]
+    assert set(tried) == {"1", "2", "3", "4"}
+    assert sum("trying again in" in row.name for row in found if row.table == "AppTraces") == 3
+    kinds = {row.name.partition(" ")[0] for row in found if row.table == "AppDependencies"}
+    assert kinds == {"start_run", "send", "invoke_agent", "chat", "reply", "invoke_workflow"}
+
+
 async def test_an_alert_compares_a_number_that_its_query_ends_with(reports: Mapping[str, Report]) -> None:
     rules = [each for each in _rules() if literal(each["column"]) is not None]
     assert len(rules) == 2
