@@ -48,16 +48,13 @@ def _written_out(template: Template) -> Iterator[Finding]:
 def _workbook(infra: Infra, known: set[str]) -> Iterator[Finding]:
     try:
         items: list[dict[str, Any]] = infra.document(str(WORKBOOK))["items"]
-    except (OSError, json.JSONDecodeError, KeyError) as error:
-        yield Finding(WORKBOOK, 1, f"cannot be read: {error}")
+        asked = {item["name"]: item["content"]["query"] for item in items if item["type"] == _QUERY_ITEM}
+        given = [item["content"]["parameters"] for item in items if item["type"] == _PARAMETER_ITEM]
+        parameters = {each["name"] for group in given for each in group}
+    except (OSError, json.JSONDecodeError, KeyError, TypeError) as error:
+        yield Finding(WORKBOOK, 1, f"cannot be read: {type(error).__name__}: {error}")
         return
-    parameters = {
-        each["name"] for item in items if item["type"] == _PARAMETER_ITEM for each in item["content"]["parameters"]
-    }
-    for item in items:
-        if item["type"] != _QUERY_ITEM:
-            continue
-        query, name = item["content"]["query"], item["name"]
+    for name, query in asked.items():
         line = infra.line_of(str(WORKBOOK), json.dumps(query))
         if query not in known:
             yield Finding(WORKBOOK, line, f"the query of {name} is none of the files in {QUERIES}")

@@ -147,6 +147,16 @@ MISTAKES = {
     "a workbook's query with a place for nothing": Mistake(
         "app/workbook.json", '"name": "Run"', '"name": "Task"', "asks for Run, which is no parameter", "{Run}"
     ),
+    "a workbook that is no JSON": Mistake(
+        "app/workbook.json", '"items": [', '"items": ', "cannot be read: JSONDecodeError", "{"
+    ),
+    "an item of the workbook that says too little": Mistake(
+        "app/workbook.json",
+        '"customWidth": "50",\n      "name": "cost"',
+        '"customWidth": "50"',
+        "cannot be read: KeyError",
+        "{",
+    ),
     "an alert whose query is written out": Mistake(
         "app/alerts.bicep",
         "query: loadTextContent('queries/stuck-runs.kql')",
