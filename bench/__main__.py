@@ -5,7 +5,7 @@ import asyncio
 import sys
 from collections.abc import Callable
 
-from bench import cold_start, package, patterns, pipelines, servicebus, state, taskhub, votes
+from bench import cold_start, package, patterns, pipelines, servicebus, state, taskhub, telemetry, votes
 from bench.table import print_machine
 
 MEASUREMENTS: dict[str, Callable[[], None]] = {
@@ -16,6 +16,7 @@ MEASUREMENTS: dict[str, Callable[[], None]] = {
     "servicebus": lambda: asyncio.run(servicebus.measure()),
     "state": lambda: asyncio.run(state.measure()),
     "taskhub": lambda: asyncio.run(taskhub.measure()),
+    "telemetry": telemetry.measure,
     "votes": lambda: asyncio.run(votes.measure()),
 }
 
