@@ -63,6 +63,8 @@ REQUIRED: Mapping[str, Mapping[str, str]] = {
         "properties.consistencyPolicy.defaultConsistencyLevel": "Session",
     },
     "Microsoft.Insights/components": {"properties.DisableLocalAuth": "true"},
+    # A new workspace does not know its tables yet, and would refuse rules that ask them.
+    "Microsoft.Insights/scheduledQueryRules": {"properties.skipQueryValidation": "true", "properties.enabled": "true"},
     "Microsoft.KeyVault/vaults": {"properties.enableRbacAuthorization": "true"},
     "Microsoft.ServiceBus/namespaces": {"properties.disableLocalAuth": "true", "properties.minimumTlsVersion": "1.2"},
     "Microsoft.Storage/storageAccounts": {

@@ -20,6 +20,7 @@ from scripts.infra_check.bicep import literal, properties, text, walk
 from scripts.infra_check.infra import Infra
 from scripts.node_packages import finish
 from scripts.workbook import PANELS
+from shared.telemetry.names import METRICS
 from tests.support.host_process import ROOT
 from tests.support.insights_receiver import insights_receiver
 from tests.support.kusto import Report, analysed, mistakes
@@ -106,6 +107,11 @@ async def test_what_the_query_for_one_run_asks_for_is_all_of_that_run_with_its_a
     assert sum("trying again in" in row.name for row in found if row.table == "AppTraces") == 3
     kinds = {row.name.partition(" ")[0] for row in found if row.table == "AppDependencies"}
     assert kinds == {"start_run", "send", "invoke_agent", "chat", "reply", "invoke_workflow"}
+
+
+async def test_every_metric_is_asked_about(reports: Mapping[str, Report]) -> None:
+    asked = {compared.name for report in reports.values() for _, compared, _ in report.names}
+    assert {metric.name for metric in METRICS} - asked == set()
 
 
 async def test_an_alert_compares_a_number_that_its_query_ends_with(reports: Mapping[str, Report]) -> None:

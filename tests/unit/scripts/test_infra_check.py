@@ -157,6 +157,13 @@ MISTAKES = {
         "cannot be read: KeyError",
         "{",
     ),
+    "alerts that a new workspace would refuse": Mistake(
+        "app/alerts.bicep",
+        "      skipQueryValidation: true\n",
+        "",
+        "logAlerts: properties.skipQueryValidation must be true, and is not there",
+        "resource logAlerts",
+    ),
     "an alert whose query is written out": Mistake(
         "app/alerts.bicep",
         "query: loadTextContent('queries/stuck-runs.kql')",
