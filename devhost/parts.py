@@ -163,7 +163,9 @@ def _durable(
         )
     executor = DurableExecutor(functions, invoker, callable_of=worker.callable_of, turns=turns)
     management = ManagementApi(hub, ground.keys, orchestrators=executor.orchestrators)
-    return Durable(hub, executor if ground.spans is None else TracedExecutor(executor, ground.spans), management)
+    return Durable(
+        hub, executor if ground.spans is None else TracedExecutor(executor, ground.spans, ground.clock), management
+    )
 
 
 def _triggers(ground: Ground, functions: Sequence[FunctionMetadata], invoker: Invoker) -> Sequence[Trigger]:

@@ -10,7 +10,8 @@ from durabletask.internal import tracing as sdk
 from devhost.broker.instants import to_datetime
 from devhost.taskhub.engine.events import instant
 from devhost.taskhub.engine.instance import Instance
-from devhost.telemetry.histories import answered, asked_for, began, unanswered, why
+from devhost.telemetry.histories import answers, asked_for, began, unanswered, why
+from devhost.telemetry.operations import call_span_id, operation_attributes, operation_name
 from devhost.telemetry.spans import Attributes, Kind, Span
 from devhost.telemetry.trace_context import TraceContext, derived_span_id
 
@@ -41,17 +42,17 @@ class Execution:
         self._ids = {sdk.ATTR_TASK_INSTANCE_ID: instance.id, _EXECUTION_ID: instance.execution_id}
 
     def answered(self, taken_in: Iterable[pb.HistoryEvent]) -> Iterator[Span]:
-        """The tasks and timers whose end the turn took in."""
-        answers = {number: event for event in taken_in if (number := answered(event)) is not None}
-        for asked in asked_for(self._instance.history, set(answers)):
-            answer = answers[asked.eventId]
+        """The tasks, calls and timers whose end the turn took in."""
+        came = {key: event for event in taken_in if (key := answers(event)) is not None}
+        for key, asked in asked_for(self._instance.history, came):
+            answer = came[key]
             if asked.HasField("timerCreated"):
                 yield self._timer(asked, answer)
             else:
                 yield from self._task(asked, instant(answer.timestamp), why(answer))
 
     def asked(self, actions: Iterable[pb.OrchestratorAction], now: int) -> Iterator[Span]:
-        """The events that the turn sends; the tasks that it asks for are given their trace contexts."""
+        """The events and signals that the turn sends; the tasks that it asks for are given their trace contexts."""
         for action in actions:
             if action.HasField("scheduleTask"):
                 action.scheduleTask.parentTraceContext.CopyFrom(self._new_task(action.id).message())
@@ -59,6 +60,9 @@ class Execution:
                 action.createSubOrchestration.parentTraceContext.CopyFrom(self._new_task(action.id).message())
             elif action.HasField("sendEvent"):
                 yield self._event(action.id, action.sendEvent, now)
+            elif action.sendEntityMessage.HasField("entityOperationSignaled"):
+                signal = action.sendEntityMessage.entityOperationSignaled
+                yield self._operation(signal, Kind.PRODUCER, now, now)
 
     def left_open(
         self, taken_in: Sequence[pb.HistoryEvent], actions: Iterable[pb.OrchestratorAction], now: int
@@ -73,6 +77,8 @@ class Execution:
             elif action.HasField("createSubOrchestration"):
                 child = action.createSubOrchestration
                 yield from self._client(sdk.TASK_TYPE_ORCHESTRATION, action.id, child, now, now, None)
+            elif action.sendEntityMessage.HasField("entityOperationCalled"):
+                yield self._operation(action.sendEntityMessage.entityOperationCalled, Kind.CLIENT, now, now)
 
     def ended(self, taken_in: Sequence[pb.HistoryEvent], end: pb.CompleteOrchestrationAction, now: int) -> Span:
         """The execution itself."""
@@ -101,6 +107,8 @@ class Execution:
         since = instant(asked.timestamp)
         if asked.HasField("taskScheduled"):
             return self._client(ACTIVITY, asked.eventId, asked.taskScheduled, since, ended, error)
+        if asked.HasField("entityOperationCalled"):
+            return iter([self._operation(asked.entityOperationCalled, Kind.CLIENT, since, ended, error)])
         child = asked.subOrchestrationInstanceCreated
         return self._client(sdk.TASK_TYPE_ORCHESTRATION, asked.eventId, child, since, ended, error)
 
@@ -124,6 +132,23 @@ class Execution:
         attributes = {**task_attributes(kind, asked.name, version), **self._ids, sdk.ATTR_TASK_TASK_ID: number}
         name = sdk.create_span_name(kind, asked.name, version)
         yield Span(name, Kind.CLIENT, own.span_id, self._context, since, ended, attributes, error)
+
+    def _operation(
+        self,
+        asked: pb.EntityOperationCalledEvent | pb.EntityOperationSignaledEvent,
+        kind: Kind,
+        since: int,
+        ended: int,
+        error: str | None = None,
+    ) -> Span:
+        entity, span_id = asked.targetInstanceId.value, call_span_id(asked.requestId)
+        attributes = {
+            **operation_attributes(entity, asked.operation),
+            **self._ids,
+            sdk.ATTR_EVENT_TARGET_INSTANCE_ID: entity,
+        }
+        name = operation_name(entity, asked.operation)
+        return Span(name, kind, span_id, self._context, since, ended, attributes, error)
 
     def _timer(self, asked: pb.HistoryEvent, fired: pb.HistoryEvent) -> Span:
         fire_at = to_datetime(instant(asked.timerCreated.fireAt)).isoformat()

@@ -7,36 +7,54 @@ from durabletask.internal import orchestrator_service_pb2 as pb
 
 from devhost.taskhub.engine.events import instant
 
-# The field of an event that answers a task with the number of the event that asked for it, by the kind of event.
+# The field of an event that answers with the number of the event that asked, or what else that is known by, by the
+# kind of event.
 _ANSWERS: Final = {
     "taskCompleted": "taskScheduledId",
     "taskFailed": "taskScheduledId",
     "subOrchestrationInstanceCompleted": "taskScheduledId",
     "subOrchestrationInstanceFailed": "taskScheduledId",
     "timerFired": "timerId",
+    "entityOperationCompleted": "requestId",
+    "entityOperationFailed": "requestId",
 }
-_TASKS: Final = frozenset({"taskScheduled", "subOrchestrationInstanceCreated"})
+_NUMBERED: Final = frozenset({"taskScheduled", "subOrchestrationInstanceCreated", "timerCreated"})
+
+type Key = int | str
+"""What an event that asks for something and the one that answers it have in common."""
 
 
-def answered(event: pb.HistoryEvent) -> int | None:
-    """The number of the task or timer whose end the event tells of; None for any other event."""
+def asks(event: pb.HistoryEvent) -> Key | None:
+    """By what the answer to the event will be known; None for an event that asks for nothing."""
+    kind = event.WhichOneof("eventType")
+    if kind in _NUMBERED:
+        return int(event.eventId)
+    return str(event.entityOperationCalled.requestId) if kind == "entityOperationCalled" else None
+
+
+def answers(event: pb.HistoryEvent) -> Key | None:
+    """What the event answers; None for any other event."""
     kind = event.WhichOneof("eventType") or ""
     field = _ANSWERS.get(kind)
-    return None if field is None else int(getattr(getattr(event, kind), field))
+    if field is None:
+        return None
+    key: Key = getattr(getattr(event, kind), field)
+    return key
 
 
-def asked_for(history: Sequence[pb.HistoryEvent], numbers: set[int]) -> Iterator[pb.HistoryEvent]:
-    """The events that asked for these tasks, the latest first: most answers are to what was asked for not long ago.
+def asked_for(history: Sequence[pb.HistoryEvent], keys: Iterable[Key]) -> Iterator[tuple[Key, pb.HistoryEvent]]:
+    """The events that asked for these, the latest first: most answers are to what was asked for not long ago.
 
-    Tasks from before a rewind are left out: they were told of when the execution failed.
+    What is from before a rewind is left out: it was told of when the execution failed.
     """
-    left = set(numbers)
+    left = set(keys)
     for event in reversed(history):
         if not left or event.HasField("executionRewound"):
             return
-        if event.eventId in left and (event.WhichOneof("eventType") in _TASKS or event.HasField("timerCreated")):
-            left.discard(event.eventId)
-            yield event
+        key = asks(event)
+        if key is not None and key in left:
+            left.discard(key)
+            yield key, event
 
 
 def why(answer: pb.HistoryEvent) -> str | None:
@@ -45,6 +63,8 @@ def why(answer: pb.HistoryEvent) -> str | None:
         return answer.taskFailed.failureDetails.errorType or "failed"
     if answer.HasField("subOrchestrationInstanceFailed"):
         return answer.subOrchestrationInstanceFailed.failureDetails.errorType or "failed"
+    if answer.HasField("entityOperationFailed"):
+        return answer.entityOperationFailed.failureDetails.errorType or "failed"
     return None
 
 
@@ -58,14 +78,14 @@ def began(events: Iterable[pb.HistoryEvent], now: int) -> int:
 
 
 def unanswered(events: Iterable[pb.HistoryEvent]) -> Iterator[pb.HistoryEvent]:
-    """The events that asked for activities and sub-orchestrations which have not answered."""
-    waiting: dict[int, pb.HistoryEvent] = {}
+    """The events that asked for what has not been answered; timers are left out."""
+    waiting: dict[Key, pb.HistoryEvent] = {}
     for event in events:
-        if event.WhichOneof("eventType") in _TASKS:
-            waiting[event.eventId] = event
+        if (key := asks(event)) is not None:
+            waiting[key] = event
         elif event.HasField("executionRewound"):
             # What it had left open was told of when it failed.
             waiting = {}
-        elif (number := answered(event)) is not None:
-            waiting.pop(number, None)
-    yield from waiting.values()
+        elif (key := answers(event)) is not None:
+            waiting.pop(key, None)
+    yield from (event for event in waiting.values() if not event.HasField("timerCreated"))

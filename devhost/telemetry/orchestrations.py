@@ -6,6 +6,7 @@
   to the event that answered. What runs the task has it for its parent.
 - `orchestration:NAME:timer` (internal): a timer, from when it was set to when it fired.
 - `orchestration_event:NAME` (producer): an event that an orchestrator sends.
+- `entity:NAME:OPERATION` (client, producer): an orchestrator's call of an entity, until it was answered; its signal.
 
 Source: `TraceHelper.cs` and `Schema.cs` in `DurableTask.Core/Tracing`, and the SDK's copy of their names in
 `durabletask.internal.tracing`.
@@ -24,8 +25,9 @@ from durabletask.internal import orchestrator_service_pb2 as pb
 from durabletask.internal import tracing as sdk
 
 from devhost.taskhub.engine.instance import Instance
-from devhost.taskhub.engine.tracing import Creation
+from devhost.taskhub.engine.tracing import Creation, TraceOf
 from devhost.telemetry.executions import Execution, task_attributes
+from devhost.telemetry.operations import call_span_id
 from devhost.telemetry.spans import Kind, OpenSpan, Span, Spans
 from devhost.telemetry.trace_context import TraceContext
 
@@ -62,6 +64,21 @@ class OrchestrationSpans:
             _log.exception("a turn of '%s' has no spans", instance.id)
             return _nothing
         return partial(self._tell, spans)
+
+    def operations(
+        self, request: pb.EntityBatchRequest, messages: Sequence[pb.HistoryEvent], trace_of: TraceOf
+    ) -> None:
+        """Operations are about to run; see `Tracing`. Those of signals and of calls without a trace are left alone."""
+        try:
+            for operation, message in zip(request.operations, messages, strict=True):
+                called = message.entityOperationCalled
+                caller = trace_of(called.parentInstanceId.value) if message.HasField("entityOperationCalled") else None
+                context = TraceContext.of(caller) if caller is not None else None
+                if context is not None:
+                    own = context.with_span(call_span_id(called.requestId))
+                    operation.traceContext.CopyFrom(own.message())
+        except Exception:
+            _log.exception("operations of '%s' have no spans", request.instanceId)
 
     def _tell(self, spans: Iterable[Span]) -> None:
         try:

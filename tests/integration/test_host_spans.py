@@ -74,6 +74,7 @@ async def test_host_and_app_make_one_trace_from_the_request_to_the_answer(tmp_pa
     assert chain(trace, "app answer") == TO_ASK, drawn(trace)
     assert chain(trace, "app activity") == [*TO_ASK[:4], "activity:think", "activity:think", "app activity"]
     assert chain(trace, "orchestration:journey:timer")[:-1] == TO_ASK[:4]
+    assert chain(trace, "app entity") == [*TO_ASK[:4], "entity:tally:add", "entity:tally:add", "app entity"]
     replays = [span for span in trace if span.name == "app orchestrator"]
     assert {tuple(way(trace, span)[:-1]) for span in replays} == {tuple(TO_ASK[:3])}
     of_service = {name: {s.name for s in trace if s.resource["service.name"] == name} for name in ("app", "devhost")}

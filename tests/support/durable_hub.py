@@ -95,7 +95,7 @@ async def durable_hub(
     executor = DurableExecutor(
         sdk_app.functions, sdk_app, callable_of=sdk_app.callable_of if sticky else None, turns=turns
     )
-    await hub.start(executor if spans is None else TracedExecutor(executor, spans))
+    await hub.start(executor if spans is None else TracedExecutor(executor, spans, clock))
     if crash is not None:
         crash.die = hub.engine.die
     client = HubClient(hub.address)

@@ -6,6 +6,9 @@ from typing import Protocol
 from durabletask.internal import orchestrator_service_pb2 as pb
 
 from devhost.taskhub.engine.instance import Instance
+from devhost.taskhub.engine.instances import Instances
+
+type TraceOf = Callable[[str], pb.TraceContext | None]
 
 
 class Creation(Protocol):
@@ -41,3 +44,22 @@ class Tracing(Protocol):
         be called once the turn is on disk: so no turn is told of twice, however often a crash has it run.
         """
         ...
+
+    def operations(
+        self, request: pb.EntityBatchRequest, messages: Sequence[pb.HistoryEvent], trace_of: TraceOf
+    ) -> None:
+        """Operations of an entity are about to run, each for one of `messages`.
+
+        Puts into the request the trace contexts of the calls that they come from. `trace_of` gives an orchestration's.
+        """
+        ...
+
+
+def trace_of(instances: Instances, instance_id: str) -> pb.TraceContext | None:
+    """What the orchestration was started with; None when it is gone or part of no trace."""
+    instance = instances.peek(instance_id)
+    if instance is None:
+        return None
+    events = instance.history or instances.journal.history(instance.key)
+    started = next((each.executionStarted for each in events if each.HasField("executionStarted")), None)
+    return started.parentTraceContext if started is not None and started.HasField("parentTraceContext") else None

@@ -14,6 +14,7 @@ from durabletask.internal import orchestrator_service_pb2 as pb
 
 from devhost.taskhub.engine.activities import RERUN_AFTER
 from devhost.taskhub.engine.context import Context
+from devhost.taskhub.engine.tracing import trace_of
 from devhost.taskhub.entities.entity import Entity
 from devhost.taskhub.entities.journal import EntityJournal
 from devhost.taskhub.entities.mailbox import Batch
@@ -91,7 +92,10 @@ class EntityBatches:
 
     async def _run(self, entity: Entity, batch: Batch, executor: WorkItemExecutor) -> None:
         self._context.crash_points.reached("entity-batch-begins")
-        request = batch_request(entity.id, entity.state, [each.event for each in batch.operations])
+        messages = [each.event for each in batch.operations]
+        request, tracing = batch_request(entity.id, entity.state, messages), self._context.tracing
+        if tracing is not None:
+            tracing.operations(request, messages, partial(trace_of, self._context.instances))
         try:
             result = await executor.entity(request)
         except Exception:

@@ -9,7 +9,7 @@ import azure.durable_functions as df
 import azure.functions as func
 from azure.servicebus import ServiceBusMessage
 from azure.servicebus.aio import ServiceBusClient
-from durabletask import task
+from durabletask import entities, task
 from opentelemetry import propagate, trace
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk.trace import TracerProvider
@@ -40,8 +40,16 @@ def journey(ctx: task.OrchestrationContext, _: Any) -> Steps:
     yield ctx.call_activity("think", input="a")
     yield ctx.call_activity("think_in_thread", input="b")
     yield ctx.create_timer(timedelta(milliseconds=50))
+    yield ctx.call_entity(entities.EntityInstanceId("tally", "one"), "add", 1)
     yield ctx.call_sub_orchestrator("ask", instance_id=f"{ctx.instance_id}-ask")
     return "there"
+
+
+@app.entity_trigger(context_name="ctx", entity_name="tally")
+class Tally(entities.DurableEntity):
+    def add(self, amount: int) -> int:
+        with tracer.start_as_current_span("app entity"):
+            return amount
 
 
 @app.orchestration_trigger(context_name="ctx")

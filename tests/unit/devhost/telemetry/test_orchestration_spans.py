@@ -12,6 +12,7 @@ import azure.durable_functions as df
 import pytest
 from durabletask import task
 from durabletask.client import OrchestrationStatus
+from durabletask.entities import DurableEntity, EntityInstanceId
 
 from devhost.clock import ManualClock
 from devhost.telemetry.spans import Kind, NoSpans, OpenSpan
@@ -94,8 +95,37 @@ def leaving(ctx: task.OrchestrationContext, _: Any) -> Steps:
     return "gone"
 
 
+class Number(DurableEntity):
+    def add(self, amount: int) -> int:
+        if amount < 0:
+            raise ValueError(f"not {amount}")
+        self.set_state(self.get_state(int, 0) + amount)
+        return self.get_state(int, 0)
+
+
+def counting(ctx: task.OrchestrationContext, _: Any) -> Steps:
+    number = EntityInstanceId("number", "one")
+    ctx.signal_entity(number, "add", 1)
+    yield ctx.call_entity(number, "add", 2)
+    try:
+        yield ctx.call_entity(number, "add", -1)
+    except task.TaskFailedError:
+        return "no"
+
+
+def calling_nobody(ctx: task.OrchestrationContext, _: Any) -> Steps:
+    ctx.signal_entity(NoEntity("nobody", "x"), "add", 1)
+    yield ctx.call_activity("add_one", input=1)
+
+
+class NoEntity(EntityInstanceId):
+    def __str__(self) -> str:
+        return "no entity"
+
+
 def make_app() -> df.DFApp:
     app = df.DFApp()
+    app.entity_trigger(context_name="ctx", entity_name="number")(Number)
     app.activity_trigger(input_name="number")(add_one)
     app.activity_trigger(input_name="secret")(fail)
     attempts = itertools.count(1)
@@ -106,7 +136,20 @@ def make_app() -> df.DFApp:
             raise ValueError("once")
         return number
 
-    for orchestrator in (chain, fan, parent, failing, retrying, rewindable, lives, waiter, telling, leaving):
+    for orchestrator in (
+        counting,
+        calling_nobody,
+        chain,
+        fan,
+        parent,
+        failing,
+        retrying,
+        rewindable,
+        lives,
+        waiter,
+        telling,
+        leaving,
+    ):
         app.orchestration_trigger(context_name="ctx")(orchestrator)
     return app
 
@@ -220,6 +263,30 @@ async def test_an_event_that_an_orchestrator_sends_is_a_span_of_its_own(tmp_path
     assert event.kind == "producer"
     assert event.attributes["durabletask.event.target_instance_id"] == "listener"
     assert way(trace, event)[:-1] == ["create_orchestration:telling", "orchestration:telling"]
+
+
+async def test_an_operation_is_below_the_call_that_asked_for_it_and_a_signal_is_told_by_its_sender(
+    tmp_path: Path,
+) -> None:
+    trace = await trace_of(tmp_path, "counting")
+    assert broken(trace) == [], drawn(trace)
+    operations = [line for line in names(trace) if "entity" in line]
+    assert operations == [
+        "entity:number:add > entity:number:add server",
+        "entity:number:add > entity:number:add server",
+        "orchestration:counting > entity:number:add client",
+        "orchestration:counting > entity:number:add client",
+        "orchestration:counting > entity:number:add producer",
+    ]
+    failed = [(span.kind, span.status_message) for span in trace if span.status == "error"]
+    assert failed == [("server", "builtins.ValueError"), ("client", "builtins.ValueError")]
+
+
+async def test_a_signal_to_what_is_no_entity_costs_no_other_span(tmp_path: Path) -> None:
+    trace = await trace_of(tmp_path, "calling_nobody")
+    assert broken(trace) == [], drawn(trace)
+    assert len([span for span in trace if span.name == "activity:add_one"]) == 2
+    assert [span.kind for span in trace if span.name == "entity:no entity:add"] == ["producer"]
 
 
 async def test_a_task_that_nobody_waits_for_is_connected_too(tmp_path: Path) -> None:
