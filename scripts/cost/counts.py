@@ -106,10 +106,12 @@ class LogCounts(Frozen):
 
 
 class TelemetryCounts(Frozen):
-    """Spans that the app and the host exported over OTLP, and their length there."""
+    """Spans that the app and the host exported over OTLP, points of metrics, and their length there."""
 
     spans: Count = 0
-    bytes: Count = 0
+    span_bytes: Count = 0
+    points: Count = 0
+    point_bytes: Count = 0
 
 
 class Counts(Frozen):

@@ -12,8 +12,8 @@ from scripts.cosmos_server import KEY, cosmos_server
 from scripts.cost.counts import Counts, Measurement, PatternCounts
 from scripts.cost.histories import counted_histories
 from scripts.cost.host import CountedHost, counted_host
-from scripts.cost.spans import span_counter
 from scripts.cost.tally import TALLY
+from scripts.cost.telemetry import telemetry_counter
 from scripts.demo import OFFLINE_MODEL
 from scripts.local_host import EMULATOR, free_port
 from scripts.pattern_demo import EXAMPLES, SUFFICIENT
@@ -55,7 +55,7 @@ async def measure(
 
     Raises `RunFailed`, `NotOver`, `NodeUnavailable`, and what starting a host raises.
     """
-    async with _cosmos(elsewhere.cosmos) as cosmos, span_counter(TALLY) as telemetry:
+    async with _cosmos(elsewhere.cosmos) as cosmos, telemetry_counter(TALLY) as telemetry:
         settings = {
             **nothing_configured(),
             **telemetry,

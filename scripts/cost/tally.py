@@ -112,6 +112,11 @@ class Tally:
         self._counted["spans"] += 1
         self._counted["span bytes"] += size
 
+    def measured(self, size: int) -> None:
+        """Count a point of a metric that was exported."""
+        self._counted["points"] += 1
+        self._counted["point bytes"] += size
+
     def take(self) -> Counts:
         """Everything that was counted since the last time; orchestrations and documents are counted elsewhere."""
         counted, self._counted = self._counted, Counter()
@@ -127,7 +132,12 @@ class Tally:
                 output_tokens=counted["output tokens"],
             ),
             log=LogCounts(records=counted["log records"], bytes=counted["log bytes"]),
-            telemetry=TelemetryCounts(spans=counted["spans"], bytes=counted["span bytes"]),
+            telemetry=TelemetryCounts(
+                spans=counted["spans"],
+                span_bytes=counted["span bytes"],
+                points=counted["points"],
+                point_bytes=counted["point bytes"],
+            ),
         )
 
     def _take_bus(self, counted: Mapping[str, int]) -> BusCounts:

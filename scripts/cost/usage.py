@@ -75,8 +75,10 @@ class Terms:
         }
 
     def _logs(self, counts: Counts) -> Range:
-        rows = counts.log.records + counts.telemetry.spans
-        sent = self.table.assumed(Assumption.LOG_SHARE).times(counts.log.bytes + counts.telemetry.bytes)
+        exported = counts.telemetry
+        rows = counts.log.records + exported.spans + exported.points
+        size = counts.log.bytes + exported.span_bytes + exported.point_bytes
+        sent = self.table.assumed(Assumption.LOG_SHARE).times(size)
         return (sent + self.table.assumed(Assumption.LOG_BYTES_PER_ROW).times(rows)).times(1 / GB)
 
 

@@ -77,7 +77,7 @@ def some_counts(**changes: Any) -> Counts:
         ),
         "model": ModelCounts(calls=2, input_tokens=700, output_tokens=90),
         "log": LogCounts(records=27, bytes=9_000),
-        "telemetry": TelemetryCounts(spans=30, bytes=8_000),
+        "telemetry": TelemetryCounts(spans=30, span_bytes=6_000, points=20, point_bytes=2_000),
     }
     return Counts(**(fields | changes))
 

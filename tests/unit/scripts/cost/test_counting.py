@@ -245,10 +245,12 @@ def test_what_was_taken_is_not_taken_again() -> None:
     with tally.execution("f"):
         tally.logged(10)
         tally.spanned(20)
+        tally.measured(30)
     assert tally.bus is not None
     tally.bus.add("q", 1, 1)
     first = tally.take()
-    assert (first.log.bytes, first.telemetry.bytes, first.bus.transfers) == (10, 20, 1)
+    assert (first.log.bytes, first.telemetry.span_bytes, first.telemetry.point_bytes) == (10, 20, 30)
+    assert first.bus.transfers == 1
     assert tally.take() == Counts()
 
 

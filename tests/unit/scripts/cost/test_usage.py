@@ -123,8 +123,8 @@ def test_tokens_are_those_that_were_counted_when_the_profile_says_so() -> None:
     assert [used[meter].low for meter in TokenMeter] == [700, 0, 90]
 
 
-def test_logs_are_the_bytes_of_records_and_spans_and_what_is_added_to_each() -> None:
-    assert usage(some_counts())[Meter.LOG_GIGABYTES] == about(17_000 * 0.75 / 1e9, (17_000 + 57 * 1_000) / 1e9)
+def test_logs_are_the_bytes_of_records_spans_and_points_and_what_is_added_to_each() -> None:
+    assert usage(some_counts())[Meter.LOG_GIGABYTES] == about(17_000 * 0.75 / 1e9, (17_000 + 77 * 1_000) / 1e9)
 
 
 def test_documents_are_kept_for_the_retention() -> None:
