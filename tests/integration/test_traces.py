@@ -21,6 +21,7 @@ from orchestrations.starter import run_id
 from shared.events import OutsideEvent
 from tests.support.chat_model import chat_model
 from tests.support.eventually import eventually
+from tests.support.host_process import ROOT
 from tests.support.muster_host import MusterHost, free_port, muster_host
 from tests.support.otlp_receiver import OtlpReceiver, Span, otlp_receiver
 from tests.support.pattern_runs import RUNS, PatternRun, ScriptedModel, run_of
@@ -182,6 +183,14 @@ async def test_without_the_hosts_spans_the_apps_alone_are_one_connected_trace(
     routes = ways(trace, "chat") + ways(trace, "reply")
     begun = rf"start_run {pattern.name} > send [a-z-]+ > invoke_agent [\w-]+ > (chat|reply) [\w-]+"
     assert [each for each in routes if not re.fullmatch(begun, each)] == [], drawn(trace)
+
+
+async def test_the_tree_on_the_page_is_what_a_run_of_two_agents_leaves(
+    host: MusterHost, model: ScriptedModel, otlp: OtlpReceiver
+) -> None:
+    model.begin()
+    tree = drawn(await ran(host, otlp, run_of("sequential")), times=False)
+    assert f"```text\n{tree}\n```" in (ROOT / "docs" / "telemetry.md").read_text(encoding="utf-8"), tree
 
 
 async def test_a_run_belongs_to_the_trace_of_the_client_that_asked_for_it(
