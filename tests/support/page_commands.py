@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass
+from functools import cache
 from typing import Final
 
 from tests.support.pages import ROOT, Command, commands, programs_of, statements
@@ -69,18 +70,16 @@ RULES: Final[tuple[tuple[str, Place], ...]] = (
         r"muster .* '\{\"ids\": \[\"\.\.\.\"\].* \"repeat\": true\}\}'",
         Elsewhere("tests/faults/test_agent_calls.py", "repeat=True"),
     ),
-    (
-        r"(faults|field|account|attempts|circuit)(\(\)| ).*|for N in .*|done; .*|sleep \d+; .*|(TASK|AGAIN)=.*",
-        Elsewhere("tests/integration/apps/operations/operations_test.py", "the demonstrations of the runbook"),
-    ),
     (r"pip install", Elsewhere("scripts/bootstrap.sh", "pip install")),
 )
 """By the whole statement, as a regular expression; the first that fits."""
 
-SHELL: Final = frozenset({"muster", "export", "echo", "cat", "curl", "python", "sleep"})
-"""What the shell of a page is given to call."""
+SHELL: Final = frozenset({"cat", "curl", "done", "echo", "export", "for", "grep", "python", "python3", "sleep"})
+"""What the shell of a page is given to call, beside the functions that the page defines."""
 
-PROGRAMS: Final = frozenset({*CANNOT, *SHELL, "make", "pip", "git", "npm", "npx", "node", "cp", "cd", "sh", "bash"})
+PROGRAMS: Final = frozenset(
+    {*CANNOT, *SHELL - {"done", "for"}, "muster", "make", "pip", "git", "npm", "npx", "node", "cp", "cd", "sh", "bash"}
+)
 """A span that begins with one of these is a command."""
 
 
@@ -91,7 +90,8 @@ def page_commands(page: str) -> list[Command]:
 
 def place_of(command: Command) -> Place | None:
     """Where a command is run; None for one that nobody has thought of. Of several statements the first that cannot."""
-    places = [_place(statement) for statement in statements(command.text)]
+    callable_here = SHELL | functions_of(command.page)
+    places = [_place(statement, callable_here) for statement in statements(command.text)]
     if command.usage and Here() in places:
         return None
     if None in places:
@@ -100,7 +100,14 @@ def place_of(command: Command) -> Place | None:
     return next((place for place in places if not isinstance(place, Here)), Here())
 
 
-def _place(statement: str) -> Place | None:
+@cache
+def functions_of(page: str) -> frozenset[str]:
+    """The functions that the commands of a page define."""
+    shown = page_commands(page) if (ROOT / page).is_file() else []
+    return frozenset(name for each in shown for name in re.findall(r"^(\w+)\(\) \{", each.text, re.MULTILINE))
+
+
+def _place(statement: str, callable_here: frozenset[str]) -> Place | None:
     programs = programs_of(statement)
     for program in programs:
         if program in CANNOT:
@@ -109,7 +116,7 @@ def _place(statement: str) -> Place | None:
     for rule, place in RULES:
         if re.fullmatch(rule, plain):
             return place
-    return Here() if programs and set(programs) <= SHELL else None
+    return Here() if programs and set(programs) <= callable_here else None
 
 
 def _all_known(command: Command) -> bool:

@@ -13,8 +13,10 @@ from typing import Final, Self
 
 ANSWER_SECONDS: Final = 60.0
 
-_TIME: Final = r"\d{4}-\d\d-\d\dT[\d:.]+(Z|[+-]\d\d:\d\d)|\b\d\d:\d\d:\d\d(\.\d+)?\b"
+# The beginning of one, too, for a page may cut what it shows.
+_TIME: Final = r"\d{4}-\d\d-(\d\d(T[\d:.]+(Z|[+-]\d\d:\d\d)?)?)?|\b\d\d:\d\d:\d\d(\.\d+)?\b"
 _ID: Final = r"\b[0-9a-f]{32}\b"
+_PLACE: Final = r'(?<=-tasks:)\d+|(?<="size": )\d+'
 _FRACTION: Final = r"\b\d+\.\d+\b"
 
 
@@ -72,15 +74,16 @@ class Shell:
 
 
 def agrees(shown: str, printed: str) -> bool:
-    """Whether `printed` is what a page shows, but for times, ids of 32 digits, fractions and the breaking of lines.
+    """Whether `printed` is what a page shows, but for times, ids of 32 digits, fractions, places in queues, sizes and
+    the breaking of lines.
 
     `...` on the page stands for anything.
     """
-    pattern = ".*".join(re.escape(_masked(part)) for part in shown.split("..."))
-    return re.fullmatch(pattern, _masked(printed), re.DOTALL) is not None
+    pattern = ".*".join(re.escape(_masked(part)) for part in shown.strip().split("..."))
+    return re.fullmatch(pattern, _masked(printed.strip()), re.DOTALL) is not None
 
 
 def _masked(text: str) -> str:
-    for what, name in ((_TIME, "TIME"), (_ID, "ID"), (_FRACTION, "FRACTION")):
+    for what, name in ((_TIME, "TIME"), (_ID, "ID"), (_FRACTION, "FRACTION"), (_PLACE, "NUMBER")):
         text = re.sub(what, name, text)
     return re.sub(r"\s+", " ", text)

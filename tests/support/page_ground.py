@@ -1,0 +1,71 @@
+"""Where the commands of a page are typed: a shell, and beside it a running host with a model."""
+
+import os
+import re
+import sys
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from tests.support.chat_model import ChatModel, chat_model
+from tests.support.muster_host import MusterHost, muster_host
+from tests.support.page_commands import Here, page_commands, place_of
+from tests.support.pages import PAGES, ROOT, Command
+from tests.support.shell import Said, Shell, agrees
+
+LONGEST_SECONDS: Final = 120.0
+ADDRESS: Final = "http://127.0.0.1:7071"
+PATH: Final = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+BY_PAGE: Final[Mapping[str, list[Command]]] = {
+    name: [each for each in page_commands(name) if isinstance(place_of(each), Here)]
+    for name in (page.relative_to(ROOT).as_posix() for page in PAGES)
+}
+"""The commands that run here, in the order of their page."""
+
+
+class OpenedByHand(ChatModel):
+    """A model that answers until it is told to hold whoever asks next."""
+
+    hold = False
+
+    def say(self, asked: dict[str, Any]) -> str:
+        """The answer; after it the model is closed when it was to be."""
+        if self.hold:
+            self.open.clear()
+        return super().say(asked)
+
+
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """A running host, its model, and the shell of the person who looks after it."""
+
+    host: MusterHost
+    model: OpenedByHand
+    shell: Shell
+
+    async def say(self, command: Command) -> None:
+        """Type a command of a page, at this host's address. Fails unless it does what the page says."""
+        text = command.text.replace(ADDRESS, self.host.process.url)
+        check(command, await self.shell.run(text, within=LONGEST_SECONDS))
+
+
+@asynccontextmanager
+async def on_a_host(folder: Path, *, offline: bool = False) -> AsyncIterator[Ground]:
+    """A ground whose host keeps its files where a page looks for them; `offline` leaves it to its own model."""
+    model = OpenedByHand()
+    async with chat_model(model), muster_host(folder, model_url="" if offline else model.url) as host:
+        (folder / ".devhost").symlink_to(folder / "host")
+        # An answer that says no is a failure, as it is to who reads it.
+        (folder / ".curlrc").write_text("fail-with-body\n", encoding="ascii")
+        async with Shell(folder, {"PATH": PATH, "HOME": str(folder)}) as shell:
+            yield Ground(host, model, shell)
+
+
+def check(command: Command, said: Said) -> None:
+    """Whether a command went well, and printed what its page shows below it."""
+    assert said.status == 0, f"{command}\n{said.printed}"
+    assert not re.search(r'"type": "urn:muster:problem|Traceback', said.printed), f"{command}\n{said.printed}"
+    if command.printed is not None:
+        assert agrees(command.printed, said.printed), f"{command}\nshows:\n{command.printed}\nprinted:\n{said.printed}"
