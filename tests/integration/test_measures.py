@@ -108,6 +108,21 @@ async def test_the_metrics_of_a_run_equal_what_its_record_says(tmp_path: Path) -
         assert span.seconds == seconds_between(task["created_at"], task["completed_at"])
 
 
+def check_the_names(otlp: OtlpReceiver, *, shown: bool) -> None:
+    """Nothing of the app is emitted that the tables do not have, nor otherwise than they say."""
+    kinds = {span.template.partition(" ")[0]: span for span in names.SPANS}
+    for span in otlp.spans:
+        if span.scope == names.SERVICE:
+            table = kinds[span.name.partition(" ")[0]]
+            assert span.kind == table.kind, span
+            assert set(span.attributes) <= set(table.attributes) - (set() if shown else names.CONTENT), span
+            assert (span.status_message, span.events) == ("", ()), span
+    metrics = {metric.name: metric for metric in names.METRICS}
+    for point in otlp.points:
+        assert point.unit == metrics[point.metric].unit, point
+        assert set(point.attributes) <= set(metrics[point.metric].attributes), point
+
+
 def seconds_between(begun: str, ended: str) -> float:
     """The seconds between two instants of a record."""
     return (datetime.fromisoformat(ended) - datetime.fromisoformat(begun)).total_seconds()
@@ -128,6 +143,7 @@ async def test_nothing_that_was_asked_or_answered_leaves_unless_it_is_wanted(tmp
         assert otlp.spans
         assert otlp.points
         assert not otlp.holds(CANARY)
+        check_the_names(otlp, shown=False)
 
 
 async def test_what_was_asked_and_answered_leaves_when_it_is_wanted(tmp_path: Path) -> None:
@@ -142,6 +158,7 @@ async def test_what_was_asked_and_answered_leaves_when_it_is_wanted(tmp_path: Pa
         assert json.loads(first[names.SYSTEM_INSTRUCTIONS])[0]["type"] == "text"
         assert any(CANARY in str(span.attributes.get(names.EXCEPTION_MESSAGE)) for span in otlp.spans)
         assert not [point for point in otlp.points if CANARY in str(point.attributes)]
+        check_the_names(otlp, shown=True)
 
 
 async def test_each_message_that_is_given_up_is_counted_once_and_its_replay_stays_in_its_trace(tmp_path: Path) -> None:

@@ -29,6 +29,7 @@ from shared.state.circuits import StoredCircuit
 from shared.state.sqlite_circuits import SqliteCircuits
 from tests.support.app_world import USAGE
 from tests.support.documents import NOW, after
+from tests.support.kept_telemetry import KeptTelemetry
 
 NAME = "agent.writer"
 REQUEST = ModelRequest(system="s", user="u", max_output_tokens=5, timeout=timedelta(seconds=5))
@@ -218,3 +219,28 @@ async def test_a_probe_that_is_called_off_makes_room_for_another(breaker: Circui
     with pytest.raises(asyncio.CancelledError):
         await call
     assert (await breaker.read(name)).state is CircuitState.OPEN
+
+
+async def test_observers_see_how_a_circuit_stands_after_each_change_and_each_look(
+    store: CountingCircuits, clock: ManualClock
+) -> None:
+    kept = KeptTelemetry()
+    breaker = CircuitBreaker(store, clock, telemetry=kept)
+
+    def level() -> float:
+        [(about, value)] = kept.measured()["muster.circuit.state"]
+        assert about == {"muster.circuit": NAME}
+        return value
+
+    await fail(breaker, 1)
+    assert level() == 0
+    await fail(breaker, 4)
+    assert level() == 2
+    clock.advance(timedelta(seconds=60))
+    await breaker.admit(NAME)
+    assert level() == 1
+    await breaker.succeeded(NAME)
+    assert level() == 0
+    another = KeptTelemetry()
+    await CircuitBreaker(store, clock, telemetry=another).admit("agent.editor")
+    assert another.measured()["muster.circuit.state"] == [({"muster.circuit": NAME}, 0)]
