@@ -68,6 +68,7 @@ async def measure(
         async with counted_host(folder, log, settings) as host, RunApi(host.reached) as api:
             ground = _Ground(host, api, cosmos, [TALLY.take()])
             counted = {pattern: await _counted(ground, pattern, runs, progress) for pattern in patterns}
+        ground.besides.append(TALLY.take())
     return Measurement(
         measured_at=datetime.now(UTC),
         model=OFFLINE_MODEL,
