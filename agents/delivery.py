@@ -15,6 +15,7 @@ from datetime import datetime, timedelta
 from pydantic import ValidationError
 
 from agents.observing import invocation, tell
+from agents.poison import needs_a_fresh_message
 from agents.runner import AgentRunner, Answered, Held, TryAgain, Unwanted
 from shared import names
 from shared.breaker import agent_circuit
@@ -49,6 +50,7 @@ class _Delivery:
 
     owner: str
     enqueued_at: datetime
+    is_last: bool
 
 
 class QueueConsumer:
@@ -70,14 +72,24 @@ class QueueConsumer:
         enqueued_at: datetime | None,
         reply: Reply,
         traceparent: str | None = None,
+        is_last_delivery: bool = False,
     ) -> None:
-        """Handle one delivery to `agent`'s queue; returning completes it. `traceparent` is what the message carries.
+        """Handle one delivery to `agent`'s queue; returning completes it, and raising at the last one dead-letters it.
+
+        `traceparent` is what the message carries.
 
         Raises `InvalidMessage` for a body that is no task for this agent, `AgentFailed` once the step has ended
         without success and everyone who waits was told, and a `RetryableError` once there is no copy left to send.
         """
         task = parse_task(agent, body)
-        await self.consume_task(task, owner=owner, enqueued_at=enqueued_at, reply=reply, traceparent=traceparent)
+        await self.consume_task(
+            task,
+            owner=owner,
+            enqueued_at=enqueued_at,
+            reply=reply,
+            traceparent=traceparent,
+            is_last_delivery=is_last_delivery,
+        )
 
     async def consume_task(
         self,
@@ -87,6 +99,7 @@ class QueueConsumer:
         enqueued_at: datetime | None,
         reply: Reply,
         traceparent: str | None = None,
+        is_last_delivery: bool = False,
     ) -> None:
         """Handle one delivery of a task, however it came. Further attempts come from its agent's queue.
 
@@ -99,20 +112,35 @@ class QueueConsumer:
                 waited = (self._resources.clock.now() - enqueued_at).total_seconds()
                 span.set({tracing.QUEUE_SECONDS: max(0.0, waited)})
             task = task.model_copy(update={"traceparent": begun})
-            delivery = _Delivery(owner, enqueued_at or self._resources.clock.now())
+            delivery = _Delivery(owner, enqueued_at or self._resources.clock.now(), is_last_delivery)
             await self._consume(task, delivery, reply, span)
 
     async def _consume(self, task: AgentTask, delivery: _Delivery, reply: Reply, span: Span) -> None:
         try:
-            await self._handle(task, delivery, reply, span)
+            if not await self._has_gone_on_freshly(task, delivery):
+                await self._handle(task, delivery, reply, span)
         except RetryableError as error:
             span.failed(error)
             due = self._postponed_until(task, error)
             if due is None:
                 raise
             log.warning("%s of run %s: %s; coming back to it at %s", task.step_id, task.task_id, error, due)
-            later = task.model_copy(update={"postponed": task.postponed + 1})
-            await self._schedule_copy(later, delivery, due)
+            await self._postpone(task, delivery, due)
+
+    async def _has_gone_on_freshly(self, task: AgentTask, delivery: _Delivery) -> bool:
+        """Whether a copy with all its deliveries before it now stands for a message that would be run at its last."""
+        if not delivery.is_last or task.postponed >= MAX_POSTPONED:
+            return False
+        now = self._resources.clock.now()
+        if not needs_a_fresh_message(await self._resources.store.read_run(task.task_id), task, now):
+            return False
+        log.warning("%s of run %s was given back too often: a copy goes on", task.step_id, task.task_id)
+        await self._postpone(task, delivery, now)
+        return True
+
+    async def _postpone(self, task: AgentTask, delivery: _Delivery, due: datetime) -> None:
+        later = task.model_copy(update={"postponed": task.postponed + 1})
+        await self._schedule_copy(later, delivery, due)
 
     async def _handle(self, task: AgentTask, delivery: _Delivery, reply: Reply, span: Span) -> None:
         if task.reply_to is None:
@@ -121,7 +149,9 @@ class QueueConsumer:
             log.warning("%s of run %s waits until %s: its circuit is open", task.step_id, task.task_id, rest_until)
             await self._schedule_copy(task, delivery, rest_until)
             return
-        outcome = await self._runner.run(task, owner=delivery.owner, enqueued_at=delivery.enqueued_at)
+        outcome = await self._runner.run(
+            task, owner=delivery.owner, enqueued_at=delivery.enqueued_at, is_last_delivery=delivery.is_last
+        )
         tell(span, outcome)
         match outcome:
             case Answered(result):

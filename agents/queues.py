@@ -11,6 +11,7 @@ from agents.catalog import Catalog
 from agents.delivery import QueueConsumer, Reply
 from agents.host_limits import check_host_limits
 from agents.last_words import tell_who_waits
+from agents.poison import is_last
 from shared import names
 from shared.contracts import AgentResult, ReplyTo
 from shared.errors import InvalidMessage, TaskHubUnavailable
@@ -54,6 +55,7 @@ def _add(blueprint: df.Blueprint, agent: str, queue: str, consumer: QueueConsume
                     enqueued_at=aware(message.enqueued_time_utc),
                     reply=reply,
                     traceparent=carried_traceparent(message.application_properties),
+                    is_last_delivery=is_last(message.delivery_count),
                 )
             except InvalidMessage:
                 await tell_who_waits(agent, body, reply)

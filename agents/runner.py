@@ -17,6 +17,7 @@ from agents.catalog import Catalog
 from agents.context import AgentContext
 from agents.holding import LEASE, NotWantedAnyMore, while_holding
 from agents.output import by_reference, checked_output, with_content
+from agents.poison import is_poisoned, poisoned
 from agents.spec import AgentSpec
 from shared.breaker import agent_circuit, blames_agent
 from shared.contracts import AgentInput, AgentResult, AgentTask, ArtifactRef, ErrorInfo, EventDraft, Usage
@@ -97,10 +98,13 @@ class AgentRunner:
         self._record_waits = record_waits
         self._chance = chance
 
-    async def run(self, task: AgentTask, *, owner: str, enqueued_at: datetime) -> RunOutcome:
+    async def run(
+        self, task: AgentTask, *, owner: str, enqueued_at: datetime, is_last_delivery: bool = False
+    ) -> RunOutcome:
         """Run one task once.
 
-        `owner` names this delivery and no other; `enqueued_at` is when the task was handed to the queue.
+        `owner` names this delivery and no other; `enqueued_at` is when the task was handed to the queue. A step whose
+        runners were lost at the deliveries before is not run at the last one: it has failed.
         Raises `InvalidMessage`, `NotFound` (no such agent), and what the stores raise when they cannot be reached.
         """
         spec = self._catalog.spec(task.agent)
@@ -131,6 +135,8 @@ class AgentRunner:
                 return Unwanted(reason)
             case Claimed(step, taken_over=True) if spec.effect == "unsafe":
                 return await self._park(step, step.attempts[-1].error)
+            case Claimed(step) if is_last_delivery and is_poisoned(step):
+                return await self._record(step, StepStatus.FAILED, Usage(), error=poisoned(step), now=now)
             case Claimed(step) if len(step.attempts) >= spec.retry.attempts:
                 # The last attempt was begun and never ended: this agent takes its own process down.
                 lost = step.attempts[-1].error.model_copy(update={"retryable": False})

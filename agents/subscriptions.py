@@ -12,6 +12,7 @@ import azure.functions as func
 
 from agents.catalog import Catalog
 from agents.delivery import QueueConsumer, Reply
+from agents.poison import is_last
 from agents.queues import aware, reply_through
 from shared import names
 from shared.contracts import AgentCard
@@ -40,6 +41,7 @@ class EventConsumer:
         enqueued_at: datetime | None,
         reply: Reply,
         traceparent: str | None = None,
+        is_last_delivery: bool = False,
     ) -> None:
         """Handle one delivery to `agent`'s subscription; returning completes it. Who is not asked to react does not.
 
@@ -55,7 +57,12 @@ class EventConsumer:
             raise InvalidMessage(f"{agent.name} does not react to {event.type}")
         task = reaction_task(event, agent.name)
         await self._consumer.consume_task(
-            task, owner=owner, enqueued_at=enqueued_at, reply=reply, traceparent=traceparent
+            task,
+            owner=owner,
+            enqueued_at=enqueued_at,
+            reply=reply,
+            traceparent=traceparent,
+            is_last_delivery=is_last_delivery,
         )
 
 
@@ -93,4 +100,5 @@ def _add(blueprint: df.Blueprint, agent: AgentCard, consumer: EventConsumer, tel
                 enqueued_at=aware(message.enqueued_time_utc),
                 reply=reply_through(client),
                 traceparent=carried_traceparent(message.application_properties),
+                is_last_delivery=is_last(message.delivery_count),
             )

@@ -22,8 +22,10 @@ class Deliveries:
         self._consumer = QueueConsumer(a_runner(spec or an_agent(), used), used, chance=lambda: 0.0)
         self._count = 0
 
-    async def deliver(self, body: bytes | AgentTask, *, enqueued_at: datetime | None = NOW) -> None:
-        """One delivery; returning completes the message."""
+    async def deliver(
+        self, body: bytes | AgentTask, *, enqueued_at: datetime | None = NOW, is_last: bool = False
+    ) -> None:
+        """One delivery, perhaps the last that the broker allows; returning completes the message."""
         self._count += 1
         await self._consumer.consume(
             "tester",
@@ -31,6 +33,7 @@ class Deliveries:
             owner=f"invocation-{self._count}",
             enqueued_at=enqueued_at,
             reply=self._reply,
+            is_last_delivery=is_last,
         )
 
     async def _reply(self, to: ReplyTo, result: AgentResult) -> None:

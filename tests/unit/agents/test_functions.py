@@ -186,6 +186,8 @@ async def test_the_catalog_is_answered_as_cards() -> None:
 class FakeMessage:
     """What the binding hands to a queue's function."""
 
+    delivery_count = 1
+
     def __init__(self, body: bytes, enqueued_time_utc: datetime | None) -> None:
         self.enqueued_time_utc = enqueued_time_utc
         self.delivery_count = 1
