@@ -11,8 +11,19 @@ ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "docs" / "faults.md"
 
 FAULTS = (
-    "the host is killed",
+    "the host is killed around any point of an agent call",
+    "the host is killed while an orchestrator begins to wait",
+    "the host is killed around a retry",
+    "the host is killed around a terminal report",
+    "a message kills its host at each delivery",
+    "a message expires in its queue",
     "a message is delivered twice",
+    "a message's lock is lost while its agent works",
+    "the reply event is refused by the task hub",
+    "the reply event is lost",
+    "the reply event comes after the deadline",
+    "a store's write fails before or after it took effect",
+    "an ETag conflict",
     "a model does not answer in time",
     "a model answers 429 with Retry-After",
     "a model answers 429 without Retry-After",
