@@ -105,12 +105,14 @@ def announce(port: int) -> None:
     os.environ.setdefault("FUNCTIONS_WORKER_RUNTIME", "python")
 
 
-def have_worker_pass_traces(environment: MutableMapping[str, str] = os.environ) -> None:
-    """Have the worker library attach each call's trace context, unless a setting says otherwise.
+def announce_telemetry(endpoint: str | None, environment: MutableMapping[str, str] = os.environ) -> None:
+    """Have the worker library attach each call's trace context, and tell the app of an `endpoint` for its own spans.
 
-    In Azure this is a setting of the app, too; here it follows from there being somewhere for spans to go.
+    Settings win over both. In Azure they are settings of the app; here they follow from there being an endpoint.
     """
     environment.setdefault("PYTHON_ENABLE_OPENTELEMETRY", "true")
+    if endpoint is not None:
+        environment.setdefault("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint)
 
 
 def wants_colour(stream: Any = None) -> bool:

@@ -12,7 +12,7 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
 from devhost.clock import Clock
-from devhost.config import AppConfig, announce, have_worker_pass_traces, load_config
+from devhost.config import AppConfig, announce, announce_telemetry, load_config
 from devhost.fittings import Fittings
 from devhost.http.server import free_port, listen
 from devhost.keys import load_keys
@@ -171,7 +171,7 @@ class Host:
     def _open_spans(self, config: AppConfig) -> Spans | None:
         if telemetry_endpoint(self._options, config.settings) is None:
             return None
-        have_worker_pass_traces()
+        announce_telemetry(self._options.otlp_endpoint)
         spans = open_spans(self._options, config.settings, self._clock)
         if spans is not None:
             self._stops.push_async_callback(spans.close)

@@ -14,6 +14,7 @@ from tests.support.span_tree import broken, drawn, way
 APP = Path(__file__).parent / "apps" / "traced_app"
 BUS = "Endpoint=sb://localhost;SharedAccessKeyName=k;SharedAccessKey=s3cret;UseDevelopmentEmulator=true"
 CLIENT, CLIENT_SPAN = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
+SOON = 20.0
 TO_ASK = [
     "POST /api/start/{name}",
     "app start",
@@ -51,7 +52,7 @@ async def started(running: HostProcess, name: str = "journey", headers: Mapping[
 
 async def ended(running: HostProcess, otlp: OtlpReceiver, last: str) -> list[Span]:
     """All spans of the trace that has one called `last`, once the host has been told to stop and sent all it had."""
-    await eventually(lambda: otlp.named(last))
+    await eventually(lambda: otlp.named(last), within=SOON)
     running.interrupt()
     await running.wait()
     [trace_id] = {span.trace_id for span in otlp.named(last)}
@@ -110,6 +111,16 @@ async def test_a_message_that_leaves_by_an_output_binding_takes_its_trace_along(
     ]
 
 
+async def test_one_argument_is_enough_for_the_spans_of_host_and_app(tmp_path: Path) -> None:
+    with otlp_receiver() as otlp:
+        arguments = ["--amqp-port", "0", "--otlp-endpoint", otlp.url]
+        async with HostProcess(APP, state_dir=tmp_path / "state", env={"BUS": BUS}, arguments=arguments) as running:
+            await started(running)
+            trace = await ended(running, otlp, "orchestration:journey")
+    assert broken(trace) == [], drawn(trace)
+    assert chain(trace, "app answer") == TO_ASK
+
+
 async def test_without_the_hosts_spans_those_of_the_app_are_one_trace(tmp_path: Path) -> None:
     with otlp_receiver() as otlp:
         async with host(tmp_path, otlp, "--no-host-spans") as running:
@@ -125,7 +136,7 @@ async def test_without_an_endpoint_nothing_is_sent_and_everything_works(tmp_path
         unset = {"OTEL_EXPORTER_OTLP_ENDPOINT": "", "OTEL_TRACES_EXPORTER": "none", "OTEL_SDK_DISABLED": "true"}
         async with host(tmp_path, otlp, **unset) as running:
             await started(running)
-            await eventually(lambda: "journey (orchestration one): completed" in running.log)
+            await eventually(lambda: "journey (orchestration one): completed" in running.log, within=SOON)
         assert otlp.requests == 0
     assert "spans of the host" not in running.log
 
@@ -137,7 +148,7 @@ async def test_a_receiver_that_is_not_there_does_not_keep_the_host_from_its_work
         pass
     async with host(tmp_path, otlp) as running:
         await started(running)
-        await eventually(lambda: "journey (orchestration one): completed" in running.log)
+        await eventually(lambda: "journey (orchestration one): completed" in running.log, within=SOON)
         running.interrupt()
         assert await running.wait() == 0
 
@@ -149,7 +160,7 @@ async def test_after_the_process_was_killed_the_orchestrations_span_still_ends_o
             await started(running, "ask_later")
             # What the process has not sent dies with it.
             sent = ("POST /api/start/{name}", "app start", "create_orchestration:ask_later", "app activity")
-            await eventually(lambda: all(map(otlp.named, sent)) and len(otlp.named("activity:think")) == 2)
+            await eventually(lambda: all(map(otlp.named, sent)) and len(otlp.named("activity:think")) == 2, within=SOON)
             running.kill()
         async with running:
             trace = await ended(running, otlp, "orchestration:ask_later")

@@ -87,7 +87,7 @@ async def whole(otlp: OtlpReceiver, task_id: str, pattern: PatternRun, *, outsid
         return over and len(replies) == sum(pattern.invoked.values()) and not broken(trace, outside=outside)
 
     try:
-        await eventually(complete)
+        await eventually(complete, within=20.0)
     except AssertionError:
         trace = trace_of(otlp, task_id)
         raise AssertionError("\n".join(["", *broken(trace, outside=outside), drawn(trace)])) from None
