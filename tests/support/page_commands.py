@@ -65,6 +65,10 @@ RULES: Final[tuple[tuple[str, Place], ...]] = (
         r"python -m tests\.support\.conformance\.differences",
         Elsewhere("tests/contract/taskhub/test_conformance.py", "== page(TABLE)"),
     ),
+    (
+        r"python -m pytest tests/faults/test_fault_plans\.py --fault-.*",
+        Elsewhere("tests/faults/test_fault_plans.py", "`--fault-plans N` carries out more of them"),
+    ),
     (r"python -m pytest tests/\S+ --.*", Cannot("it needs an account or an emulator; its options are checked")),
     (
         r"muster .* '\{\"ids\": \[\"\.\.\.\"\].* \"repeat\": true\}\}'",

@@ -28,6 +28,7 @@ from shared.llm.breaking import CircuitedModel
 from shared.llm.guard import GuardedModel
 from shared.llm.model import ModelClient
 from shared.memory.sqlite import SqliteMemory
+from shared.messaging.bus import MessageBus
 from shared.resources import Resources
 from shared.settings import Settings
 from shared.state.documents import RunDocument
@@ -53,10 +54,14 @@ _SETTINGS = Settings()
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """What the app is put together from. A test of the checker passes in one with a fault of its own."""
+    """What the app is put together from. A test of the checker passes in one with a fault of its own.
+
+    With `settles_first` the host completes a message before it is handled.
+    """
 
     store: Callable[[StateStore], StateStore] = lambda store: store
     model: Callable[[ModelClient], ModelClient] = lambda model: model
+    bus: Callable[[MessageBus], MessageBus] = lambda bus: bus
     runner: type[AgentRunner] = AgentRunner
     consumer: type[QueueConsumer] = QueueConsumer
     settles_first: bool = False
@@ -91,7 +96,7 @@ class App:
         self._resources = Resources(
             settings=_SETTINGS,
             store=parts.store(cast(StateStore, ProcessStore(outside.store, process))),
-            bus=ProcessBus(outside.namespace, process),
+            bus=parts.bus(cast(MessageBus, ProcessBus(outside.namespace, process))),
             artifacts=cast(ArtifactStore, NoArtifacts()),
             model=GuardedModel(model, process.clock),
             memory=SqliteMemory(Path(":memory:")),

@@ -1,6 +1,6 @@
 """Small agents and small requests for every pattern: what fault plans are carried out on.
 
-An agent asks its model once, under its own name, and returns what the model says as JSON.
+An agent asks its model once or twice, under its own name, and returns what the model says as JSON.
 """
 
 import json
@@ -50,6 +50,11 @@ def _ask(name: str) -> Handler:
     return ask
 
 
+async def _twice(context: AgentContext, given: AgentInput) -> JsonValue:
+    await _ask("gamma")(context, given)
+    return await _ask("gamma")(context, given)
+
+
 async def _note(context: AgentContext, _: AgentInput) -> JsonValue:
     return (await context.ask_for(Note, "noting", "your turn")).text
 
@@ -67,8 +72,9 @@ async def _react(context: AgentContext, given: AgentInput) -> JsonValue:
 
 _HEARS = (EventSubscription(type=HAPPENED),)
 _ALL = (
-    *map(_agent, ("alpha", "gamma", "merger", "voter-1", "voter-2", "voter-3", "judge", "undoer")),
+    *map(_agent, ("alpha", "merger", "voter-1", "voter-2", "voter-3", "judge", "undoer")),
     *map(_agent, ("desk", "billing", "repairs", "checker", "planner")),
+    _agent("gamma", _twice, model_calls=2),
     _agent("noting", _note, model_calls=2),
     _agent("quick", transport="activity"),
     _agent("sender", _send, uses_model=False, effect="unsafe"),
@@ -78,7 +84,7 @@ _ALL = (
 )
 _CREWS = {
     "sequential": ("alpha", "noting", "quick", "sender", "gamma", "undoer"),
-    "parallel": ("alpha", "noting", "quick", "gamma", "merger"),
+    "parallel": ("alpha", "noting", "quick", "gamma", "sender", "merger"),
     "hierarchical": ("alpha", "noting", "gamma", "manager", "planner"),
     "event-driven": ("ears", "scribe"),
     "consensus": ("voter-1", "voter-2", "voter-3", "judge"),
@@ -105,14 +111,15 @@ def _sequential(chance: random.Random) -> dict[str, Any]:
     both = {"pattern": "parallel", "name": "both", "agents": ["noting", "gamma"]}
     undone = {"agent": "alpha", "undo": "undoer"}
     agents = chance.choice(
-        (["alpha", "noting"], ["alpha", "quick"], ["alpha", "sender"], ["alpha", both], [undone, "gamma"])
+        (["alpha", "noting"], ["alpha", "quick"], ["sender", "alpha"], ["alpha", both, "sender"], [undone, "gamma"])
     )
     compensates = {"compensate": chance.choice(("on_failure", "on_cancel", "always"))} if undone in agents else {}
     return {"agents": agents, **compensates}
 
 
 def _parallel(chance: random.Random) -> dict[str, Any]:
-    agents: list[Any] = list(chance.choice((("alpha", "gamma"), ("alpha", "noting", "gamma"), ("alpha", "quick"))))
+    teams = (("alpha", "gamma"), ("alpha", "noting", "gamma"), ("alpha", "quick"), ("gamma", "sender"))
+    agents: list[Any] = list(chance.choice(teams))
     if chance.random() < 0.2:
         agents.append({"pattern": "sequential", "name": "deep", "agents": ["gamma"]})
     more: dict[str, Any] = {"aggregator": "merger"} if chance.random() < 0.4 else {}

@@ -26,7 +26,6 @@ class Granted(Seen):
 
     step: str
     owner: str
-    asks_model: bool
 
 
 @dataclass(frozen=True, slots=True)

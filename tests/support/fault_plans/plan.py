@@ -34,7 +34,8 @@ class Kind(StrEnum):
 _CALL = (Kind.REFUSED, Kind.ANSWER_LOST, Kind.DIES_BEFORE, Kind.DIES_AFTER, Kind.SLOW, Kind.JUMPS)
 _MODEL = (
     *(Kind.TIMES_OUT, Kind.RATE_LIMITED, Kind.BROKEN, Kind.RUBBISH, Kind.UNFITTING, Kind.FILTERED, Kind.SLOW),
-    *(Kind.DIES_BEFORE, Kind.DIES_DURING, Kind.DIES_AFTER, Kind.DIES_AFTER, Kind.DRAINS, Kind.JUMPS),
+    *(Kind.DIES_BEFORE, Kind.DIES_DURING, Kind.DIES_AFTER, Kind.DIES_AFTER, Kind.DIES_AFTER, Kind.DRAINS, Kind.JUMPS),
+    *(Kind.BROKEN, Kind.TIMES_OUT),
 )
 
 OPERATIONS: dict[str, tuple[Kind, ...]] = {
@@ -60,7 +61,8 @@ OPERATIONS: dict[str, tuple[Kind, ...]] = {
 }
 """What may go wrong with each operation of the app on the world around it."""
 
-_OFTEN = ("model", "delivery", "claim_step", "record_step", "reply", "send")
+_OFTEN = ("model", "delivery", "claim_step", "record_step", "reply", "send", "effect")
+_FEW_CALLS = ("effect", "create_run", "schedule", "terminate", "publish", "call_off")
 _SECONDS: dict[Kind, tuple[float, ...]] = {
     Kind.SLOW: (3, 15, 25, 45, 70, 130, 400),
     Kind.JUMPS: (-90, -30, 30, 90, 600),
@@ -110,7 +112,7 @@ class FaultPlan:
 
 
 def fault_plan(pattern: str, seed: int) -> FaultPlan:
-    """The plan of this seed: none to seven faults, those nearest to paid work most often."""
+    """The plan of this seed: none to seven faults, those nearest to paid work and to the beginning most often."""
     chance = random.Random(f"{pattern} {seed}")
     return FaultPlan(
         pattern,
@@ -126,9 +128,10 @@ def fault_plan(pattern: str, seed: int) -> FaultPlan:
 def _fault(chance: random.Random) -> Fault:
     operation = chance.choice(_OFTEN) if chance.random() < 0.65 else chance.choice(list(OPERATIONS))
     kind = chance.choice(OPERATIONS[operation])
+    latest = 2 if operation in _FEW_CALLS else chance.choice((3, 6, 10))
     return Fault(
         operation,
-        first=min(chance.randint(1, 9), chance.randint(1, 9)),
+        first=min(chance.randint(1, latest), chance.randint(1, latest)),
         kind=kind,
         seconds=chance.choice(_SECONDS.get(kind, (0,))),
         times=chance.choice((1, 1, 1, 2, 4)) if kind in (Kind.REFUSED, Kind.BROKEN) else 1,

@@ -74,7 +74,7 @@ class ProcessStore:
         async def effect() -> ClaimDecision:
             decision = await self._store.claim_step(request)
             if isinstance(decision, Claimed):
-                self._note(Granted, request.step_id, request.owner, request.asks_model)
+                self._note(Granted, request.step_id, request.owner)
             return decision
 
         return await self._process.reach("claim_step", effect, _no_store)

@@ -15,7 +15,7 @@ _SHOWN = 10
 
 def verdict(plan: FaultPlan, parts: Parts = SOUND) -> list[Breach]:
     """The promises that an app made of `parts` does not keep under `plan`."""
-    with _quiet():
+    with quiet():
         return breaches(Evidence(plan, asked_of(plan), carry_out(plan, parts)))
 
 
@@ -39,7 +39,7 @@ def told(plan: FaultPlan, found: list[Breach]) -> str:
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """Thousands of faults are logged; nobody reads that."""
     before = logging.root.manager.disable
     logging.disable(logging.CRITICAL)

@@ -30,6 +30,7 @@ class _NoFiles:
             raise Stuck("everybody waits for something that nobody will do")
         self._passes = 0 if timeout > 0 else self._passes + 1
         if self._passes > _MOST_PASSES:
+            self._passes = 0
             raise Stuck(f"no time passes any more after {self.now:g} s: somebody goes round in a circle")
         self.now += max(0.0, timeout)
         return []
