@@ -6,7 +6,8 @@ and other text of that kind as `Quoted`; what is sent away shows their types, wh
 
 import copy
 import logging
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from typing import override
 
 from shared.contracts import ErrorInfo
@@ -36,6 +37,34 @@ class WithoutMessages(logging.Filter):
         if record.exc_info and record.exc_info[0] is not None:
             told.__dict__[ERROR_TYPE] = record.exc_info[0].__name__
         told.exc_info = told.exc_text = told.stack_info = None
+        return told
+
+
+class Seldom(logging.Filter):
+    """Lets one record through in `seconds`, and says how many it held back since the last.
+
+    `monotonic` gives the time in seconds.
+    """
+
+    def __init__(self, seconds: float = 60.0, monotonic: Callable[[], float] = time.monotonic) -> None:
+        super().__init__()
+        self._seconds = seconds
+        self._monotonic = monotonic
+        self._next = float("-inf")
+        self._held_back = 0
+
+    @override
+    def filter(self, record: logging.LogRecord) -> bool | logging.LogRecord:
+        """The record when its time has come; one that follows others held back says how many those were."""
+        now = self._monotonic()
+        if now < self._next:
+            self._held_back += 1
+            return False
+        self._next, held_back, self._held_back = now + self._seconds, self._held_back, 0
+        if not held_back:
+            return True
+        told = copy.copy(record)
+        told.msg, told.args = f"{record.getMessage()} (and {held_back} such lines before)", ()
         return told
 
 

@@ -23,7 +23,8 @@ def run_measures(run: RunDocument) -> Iterator[Measure]:
         return
     failure = failure_attributes(run.result.error if run.result else None)
     about = {names.PATTERN: run.type, names.WORKFLOW: named(run), names.STATUS: run.status.value, **failure}
-    yield Measure(names.RUN_DURATION, (run.completed_at - run.created_at).total_seconds(), about)
+    # The clocks of two machines may differ, and a histogram takes nothing negative.
+    yield Measure(names.RUN_DURATION, max(0.0, (run.completed_at - run.created_at).total_seconds()), about)
 
 
 def named(run: RunDocument) -> str | None:

@@ -9,8 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from aiohttp import web
+from azure.servicebus import ServiceBusMessage
+from azure.servicebus.aio import ServiceBusClient
 
-from shared.names import agent_queue
+from devhost.offline_model.json_schema import minimal_instance
+from scripts.pattern_demo import EXAMPLES
+from shared.names import START_QUEUE, agent_queue
 from shared.telemetry import names
 from tests.support.chat_model import ChatModel, chat_model
 from tests.support.eventually import eventually
@@ -144,6 +148,48 @@ async def test_nothing_that_was_asked_or_answered_leaves_unless_it_is_wanted(tmp
         assert otlp.points
         assert not otlp.holds(CANARY)
         check_the_names(otlp, shown=False)
+
+
+class CanaryModel(ChatModel):
+    """Says the canary in every answer, in the form that is asked for."""
+
+    def say(self, asked: dict[str, Any]) -> str:
+        """The least that fits where a schema is asked for, with the canary for its texts."""
+        if wanted := asked.get("response_format"):
+            return json.dumps(minimal_instance(wanted["json_schema"]["schema"], CANARY))
+        return f"# {CANARY}"
+
+
+async def test_whatever_the_pattern_and_whatever_is_refused_no_text_leaves(tmp_path: Path) -> None:
+    """Also not by the spans of the host, and not out of messages and requests that are refused."""
+    nonsense = json.dumps({"agents": [CANARY], "request": CANARY, CANARY: 1}).encode()
+    with otlp_receiver() as otlp:
+        given = {"OTEL_EXPORTER_OTLP_ENDPOINT": otlp.url, "OTEL_METRIC_EXPORT_INTERVAL": "500"}
+        async with (
+            chat_model(CanaryModel()) as model,
+            muster_host(tmp_path, model_url=model.url, settings=given) as host,
+        ):
+            for pattern, example in EXAMPLES.items():
+                asked = json.dumps(example.asking(CANARY)).encode()
+                status, body, _ = await host.post(f"/api/workflows/{pattern}", asked)
+                assert status == 202, body
+                await host.finished(body["task_id"])
+            assert (await host.post("/api/workflows/sequential", nonsense))[0] == 400
+            for queue in (agent_queue("writer"), START_QUEUE):
+                await send(host, queue, nonsense)
+            await eventually(lambda: otlp.total(names.DEAD_LETTERS.name) == 2, within=90)
+        assert {span.attributes[names.PATTERN] for span in otlp.spans if span.name.startswith("invoke_workflow")} == (
+            set(EXAMPLES)
+        )
+        assert not otlp.holds(CANARY), [str(span) for span in otlp.spans if CANARY in str(span)]
+        check_the_names(otlp, shown=False)
+
+
+async def send(host: MusterHost, queue: str, body: bytes) -> None:
+    """Put one message on a queue."""
+    client = ServiceBusClient.from_connection_string(host.connection_string)
+    async with client, client.get_queue_sender(queue) as sender:
+        await sender.send_messages(ServiceBusMessage(body))
 
 
 async def test_what_was_asked_and_answered_leaves_when_it_is_wanted(tmp_path: Path) -> None:

@@ -22,12 +22,17 @@ from opentelemetry.sdk.resources import SERVICE_NAME, Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
-from shared.telemetry.logs import WithoutMessages
+from shared.telemetry.logs import Seldom, WithoutMessages
 from shared.telemetry.names import SERVICE
 
 STOP_SECONDS = 5.0
 """How long the end of the process waits for what is left to be delivered."""
 
+# They say of each batch, and of each try at it, that nobody listens.
+_TALKATIVE = (
+    "opentelemetry.exporter.otlp.proto.http.trace_exporter",
+    "opentelemetry.exporter.otlp.proto.http.metric_exporter",
+)
 # Everything that the distribution would instrument by itself.
 _INSTRUMENTED = (
     *("azure_sdk", "django", "fastapi", "flask", "httpx", "httpx2"),
@@ -77,6 +82,8 @@ def over_otlp(endpoint: str) -> Providers:
     Spans that an agent makes itself, through OpenTelemetry's own API, go the same way unless the process had a provider
     before.
     """
+    for exporter in _TALKATIVE:
+        logging.getLogger(exporter).addFilter(Seldom())
     base = endpoint.rstrip("/")
     resource = _resource()
     tracers = TracerProvider(resource=resource, shutdown_on_exit=False)

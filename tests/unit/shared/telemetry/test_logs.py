@@ -9,7 +9,7 @@ import pytest
 
 from shared.contracts import ErrorInfo
 from shared.errors import ModelRefused
-from shared.telemetry.logs import Quoted, WithoutMessages
+from shared.telemetry.logs import Quoted, Seldom, WithoutMessages
 
 ROOT = Path(__file__).parent.parent.parent.parent.parent
 LEVELS = ("debug", "info", "warning", "error", "exception", "critical")
@@ -56,6 +56,20 @@ def test_a_traceback_does_not_leave() -> None:
 def test_a_line_by_names_leaves_without_what_errors_say() -> None:
     _, away = both("%(what)s", {"what": Quoted(CANARY)})
     assert away == "(left out)\n"
+
+
+def test_what_is_said_over_and_over_is_let_through_once_a_minute() -> None:
+    times, stream = iter((0.0, 1.0, 59.0, 60.0, 61.0, 200.0)), io.StringIO()
+    log = logging.Logger("muster.test")
+    log.addHandler(logging.StreamHandler(stream))
+    log.addFilter(Seldom(60, lambda: next(times)))
+    for _ in range(6):
+        log.warning("nobody listens at %s", "there")
+    assert stream.getvalue().splitlines() == [
+        "nobody listens at there",
+        "nobody listens at there (and 2 such lines before)",
+        "nobody listens at there (and 1 such lines before)",
+    ]
 
 
 def log_arguments() -> list[tuple[str, ast.expr]]:

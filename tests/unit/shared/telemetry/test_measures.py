@@ -53,6 +53,11 @@ def test_a_run_is_measured_from_its_creation_to_its_end() -> None:
     ]
 
 
+def test_a_run_that_ended_before_it_began_by_another_clock_took_no_time() -> None:
+    [measure] = measures.run_measures(a_run(status=RunStatus.FAILED, completed_at=after(-1)))
+    assert measure.value == 0.0
+
+
 def test_a_run_that_is_not_over_is_not_measured() -> None:
     assert list(measures.run_measures(a_run())) == []
 
