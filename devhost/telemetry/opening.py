@@ -26,10 +26,11 @@ _EXPORTER: Final = "opentelemetry.exporter.otlp.proto.http"
 
 def telemetry_endpoint(options: HostOptions, settings: Mapping[str, str]) -> str | None:
     """The OTLP endpoint that was named, by an option or by the environment; None when telemetry is not wanted."""
+    if settings.get("OTEL_SDK_DISABLED", "").lower() == "true":
+        return None
     if options.otlp_endpoint:
         return options.otlp_endpoint
-    off = settings.get("OTEL_SDK_DISABLED", "").lower() == "true" or settings.get("OTEL_TRACES_EXPORTER") == "none"
-    return None if off else _first(_ENDPOINTS, settings)
+    return None if settings.get("OTEL_TRACES_EXPORTER") == "none" else _first(_ENDPOINTS, settings)
 
 
 def open_spans(options: HostOptions, settings: Mapping[str, str], clock: Clock) -> Spans | None:

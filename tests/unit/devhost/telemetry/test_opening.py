@@ -13,6 +13,8 @@ from devhost.options import HostOptions
 from devhost.telemetry import opening
 from devhost.telemetry.opening import open_spans, telemetry_endpoint
 from devhost.telemetry.spans import Kind
+from devhost.telemetry.trace_context import TraceContext
+from tests.support.kept_spans import kept_spans
 from tests.support.otlp_receiver import otlp_receiver
 
 ENDPOINT = {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://localhost:1"}
@@ -40,9 +42,9 @@ def test_telemetry_is_wanted_where_opentelemetrys_variables_say_so(
 
 
 def test_an_option_wins_over_the_environment() -> None:
-    assert telemetry_endpoint(options(otlp_endpoint="http://o:1"), {**ENDPOINT, "OTEL_SDK_DISABLED": "true"}) == (
-        "http://o:1"
-    )
+    asked = options(otlp_endpoint="http://o:1")
+    assert telemetry_endpoint(asked, {**ENDPOINT, "OTEL_TRACES_EXPORTER": "none"}) == "http://o:1"
+    assert telemetry_endpoint(asked, {"OTEL_SDK_DISABLED": "true"}) is None, "there would be nothing to emit them"
 
 
 def test_no_endpoint_or_no_wish_means_no_spans() -> None:
@@ -86,3 +88,17 @@ def test_the_host_imports_no_sdk_of_opentelemetry_unless_spans_are_wanted() -> N
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize(("sampler", "flags", "spans"), [("always_on", 1, 1), ("always_off", 0, 0)])
+def test_the_environments_sampler_decides_for_the_whole_trace(
+    monkeypatch: pytest.MonkeyPatch, sampler: str, flags: int, spans: int
+) -> None:
+    monkeypatch.setenv("OTEL_TRACES_SAMPLER", sampler)
+    kept, came = kept_spans()
+    span = kept.begin("root", Kind.SERVER)
+    span.end()
+    context = TraceContext.parsed(span.traceparent)
+    assert context is not None
+    assert context.flags & 1 == flags
+    assert len(came.spans) == spans
