@@ -9,7 +9,7 @@ STATE ?=
 export PYTHON TOPIC STATE FILE PROFILE COUNTS
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run import-run test verify lint format types bench bench-hub lock topology infra-check cost clean
+.PHONY: help demo run import-run test verify lint format types bench bench-hub lock topology workbook infra-check cost clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -49,6 +49,9 @@ bench-hub: $(READY) ## measure the task hub beside LangGraph, DBOS and durableta
 
 topology: $(READY) ## write infra/servicebus.json and the emulator's form of it from the agent catalog
 	@$(PY) -m scripts.topology
+
+workbook: $(READY) ## write infra/app/workbook.json, the Azure Monitor workbook, from the saved queries
+	@$(PY) -m scripts.workbook
 
 infra-check: $(READY) ## check the Bicep templates: references, roles, settings, versions, names
 	@$(PY) -m scripts.infra_check

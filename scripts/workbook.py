@@ -1,4 +1,4 @@
-"""`python -m scripts.workbook`: writes `infra/app/workbook.json`, the Azure Monitor workbook, from the saved queries.
+"""`make workbook`: writes `infra/app/workbook.json`, the Azure Monitor workbook, from the saved queries.
 
 The form is what the portal's "Advanced Editor" shows and takes (Notebook/1.0).
 """
@@ -104,6 +104,6 @@ def _panel(panel: Panel) -> Mapping[str, Any]:
 
 
 if __name__ == "__main__":
-    argparse.ArgumentParser(prog="python -m scripts.workbook", description=__doc__).parse_args()
+    argparse.ArgumentParser(prog="make workbook", description=__doc__).parse_args()
     WORKBOOK_FILE.write_text(rendered(), encoding="utf-8")
     print(f"wrote {WORKBOOK_FILE.relative_to(Path.cwd())}")

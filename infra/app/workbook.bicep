@@ -1,4 +1,4 @@
-// One page with how the app does. `python -m scripts.workbook` writes it from the queries.
+// One page with how the app does. `make workbook` writes it from the queries.
 
 param location string
 param tags object

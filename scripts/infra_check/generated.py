@@ -10,7 +10,7 @@ from scripts.workbook import rendered as workbook
 
 GENERATED: Mapping[str, tuple[Callable[[], str], str]] = {
     "servicebus.json": (topology, "make topology"),
-    "app/workbook.json": (workbook, "python -m scripts.workbook"),
+    "app/workbook.json": (workbook, "make workbook"),
 }
 
 

@@ -58,7 +58,7 @@ RULES: Final[tuple[tuple[str, Place], ...]] = (
         r"python -m scripts\.cost.*",
         Elsewhere("tests/integration/test_cost_counts.py", '"-m", "scripts.cost"'),
     ),
-    (r"python -m scripts\.workbook", Elsewhere("tests/unit/scripts/test_infra_check.py", "python -m scripts.workbook")),
+    (r"make workbook", Elsewhere("tests/unit/scripts/test_infra_check.py", "make workbook")),
     (r"make bench(-hub)?|python -m bench \w+", _MINUTES),
     (r"python -m devhost --app PATH.*", Elsewhere("tests/support/host_process.py", '"-m", "devhost", "--app"')),
     (

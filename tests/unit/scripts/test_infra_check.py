@@ -142,7 +142,7 @@ MISTAKES = {
         found_in="app/workbook.json",
     ),
     "a stale workbook": Mistake(
-        "app/workbook.json", '"Calls of models"', '"Models"', "run `python -m scripts.workbook`", '"Models"'
+        "app/workbook.json", '"Calls of models"', '"Models"', "run `make workbook`", '"Models"'
     ),
     "a workbook's query with a place for nothing": Mistake(
         "app/workbook.json", '"name": "Run"', '"name": "Task"', "asks for Run, which is no parameter", "{Run}"
