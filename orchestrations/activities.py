@@ -35,6 +35,7 @@ from shared.ending import advance
 from shared.errors import IllegalTransition, InvalidRequest, NotFound, TerminalError
 from shared.messaging.sending import publish_traced, send_traced
 from shared.resources import Resources
+from shared.state.documents import RunDocument
 from shared.status import RunStatus
 
 log = logging.getLogger("muster.runs")
@@ -95,16 +96,16 @@ async def begin_recorded(begin: BeginRun, agents: Mapping[str, AgentCard], resou
     """Record that a run has begun, and say which agents it may ask.
 
     A run that was scheduled with the durable client alone gets its document here, and its request is checked here.
+    Durable Functions would try again whatever was raised, so what no other try can mend is returned. Raises
+    `StoreUnavailable`.
     """
-    now, request = resources.clock.now(), begin.request
+    request = begin.request
     try:
-        run = await resources.store.advance_run(begin.task_id, RunStatus.RUNNING, now=now)
-    except NotFound:
-        traceparent = resources.telemetry.traceparent
-        await resources.store.create_run(run_document(begin.task_id, request, now=now, traceparent=traceparent))
-        run = await resources.store.advance_run(begin.task_id, RunStatus.RUNNING, now=now)
+        run = await _running(begin, resources)
     except IllegalTransition as error:
         return Begun(refused=ErrorInfo(type="RunOver", message=f"the run was over before it began: {error}"))
+    except TerminalError as error:
+        return Begun(refused=ErrorInfo(type=type(error).__name__, message=str(error)))
     known = roster(agents, resources.settings)
     try:
         check_request(request, known)
@@ -113,6 +114,16 @@ async def begin_recorded(begin: BeginRun, agents: Mapping[str, AgentCard], resou
         return Begun(refused=ErrorInfo(type=type(error).__name__, message=str(error)))
     wanted = {name: known[name] for name in request.may_ask(known)}
     return Begun(agents=wanted, reused=taken, calls_off=True, traceparent=run.traceparent)
+
+
+async def _running(begin: BeginRun, resources: Resources) -> RunDocument:
+    store, now = resources.store, resources.clock.now()
+    try:
+        return await store.advance_run(begin.task_id, RunStatus.RUNNING, now=now)
+    except NotFound:
+        traceparent = resources.telemetry.traceparent
+        await store.create_run(run_document(begin.task_id, begin.request, now=now, traceparent=traceparent))
+        return await store.advance_run(begin.task_id, RunStatus.RUNNING, now=now)
 
 
 async def call_off_steps(asked: CallOff, nested: NestedPatterns, resources: Resources) -> None:

@@ -16,7 +16,7 @@ from orchestrations.branches import Step
 from orchestrations.calls import CancelRun, PlanUndo, UndoPlan
 from orchestrations.nodes import PatternRequest
 from orchestrations.requests import SequentialRequest
-from orchestrations.retrying import ACTIVITY_RETRY
+from orchestrations.retrying import STORE_RETRY
 from orchestrations.run import Answer, NodeCall, Run
 from orchestrations.steps import call_node, record_run
 from shared import names
@@ -78,7 +78,7 @@ def compensated(ctx: OrchestrationContext, request: PatternRequest, result: RunR
 def _plan(ctx: OrchestrationContext, task_id: str, occasion: str) -> Step[UndoPlan]:
     asked = PlanUndo.model_validate({"task_id": task_id, "occasion": occasion})
     plan = yield ctx.call_activity(
-        names.ACTIVITY_PLAN_UNDO, input=asked.model_dump(mode="json"), retry_policy=ACTIVITY_RETRY
+        names.ACTIVITY_PLAN_UNDO, input=asked.model_dump(mode="json"), retry_policy=STORE_RETRY
     )
     return UndoPlan.model_validate(plan)
 

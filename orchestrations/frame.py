@@ -22,7 +22,7 @@ from orchestrations.calling_off import call_off_open
 from orchestrations.calls import BeginRun, Begun, NestedResult, NestedRun
 from orchestrations.compensation import compensated, is_compensated
 from orchestrations.nodes import PatternRequest
-from orchestrations.retrying import ACTIVITY_RETRY
+from orchestrations.retrying import STORE_RETRY
 from orchestrations.run import Run
 from orchestrations.steps import record_run
 from shared import names
@@ -85,7 +85,7 @@ def _run_nested[R: PatternRequest](
 def _begin[R: PatternRequest](ctx: OrchestrationContext, request: R) -> Step[Begun]:
     begin = BeginRun.model_validate({"task_id": ctx.instance_id, "request": request.model_dump(mode="json")})
     begun = yield ctx.call_activity(
-        names.ACTIVITY_BEGIN_RUN, input=begin.model_dump(mode="json"), retry_policy=ACTIVITY_RETRY
+        names.ACTIVITY_BEGIN_RUN, input=begin.model_dump(mode="json"), retry_policy=STORE_RETRY
     )
     return Begun.model_validate(begun)
 

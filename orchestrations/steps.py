@@ -15,7 +15,7 @@ from orchestrations.branches import Step
 from orchestrations.calls import Recorded, RunUpdate
 from orchestrations.fan_out import FanOut
 from orchestrations.nodes import PatternRequest
-from orchestrations.retrying import ACTIVITY_RETRY
+from orchestrations.retrying import STORE_RETRY
 from orchestrations.run import Answer, NodeCall, Run
 from shared import names
 from shared.contracts import RunResult
@@ -120,7 +120,7 @@ def record_run(
     """
     update = RunUpdate(task_id=task_id or ctx.instance_id, status=status, result=result)
     answer = yield ctx.call_activity(
-        names.ACTIVITY_RECORD_RUN, input=update.model_dump(mode="json"), retry_policy=ACTIVITY_RETRY
+        names.ACTIVITY_RECORD_RUN, input=update.model_dump(mode="json"), retry_policy=STORE_RETRY
     )
     refused = Recorded.model_validate(answer or {}).refused
     if refused is not None:

@@ -14,11 +14,12 @@ from tests.support.fault_plans.attempts import Window, attempts_of
 from tests.support.fault_plans.observed import Began, Stopped
 from tests.support.fault_plans.plan import Fault, FaultPlan, Kind
 from tests.support.fault_plans.simulation import carry_out
-from tests.support.fault_plans.verdict import first_breaches, quiet, told
+from tests.support.fault_plans.verdict import first_breaches, quiet, told, verdict
 
 # The SDK advises once in a process; an app's own tests would see the same.
 pytestmark = pytest.mark.filterwarnings("ignore:azure.functions df_loads was called:DeprecationWarning")
 
+PATTERNS = ("sequential", "parallel", "hierarchical", "event-driven", "consensus", "handoff", "review-loop")
 BEFORE_THE_RECORD = Window.BEFORE_THE_RECORD
 
 
@@ -92,6 +93,27 @@ class TestTheWindow:
             assert observed.ending.calls_repeated == len(again), str(plan)
             crashes += len(again)
         assert crashes > 30, "they are repeated in most of the plans"
+
+
+class TestOutages:
+    """Stores and buses that are away for longer than a few tries."""
+
+    @pytest.mark.parametrize("pattern", PATTERNS)
+    @pytest.mark.parametrize(
+        ("operation", "first"), [("advance_run", 1), ("advance_run", 2), ("create_run", 1), ("record_step", 1)]
+    )
+    def test_a_store_that_is_away_for_minutes_leaves_no_run_that_never_ends(
+        self, pattern: str, operation: str, first: int
+    ) -> None:
+        plan = FaultPlan(pattern, 0, (Fault(operation, first, Kind.REFUSED, times=9),))
+        assert verdict(plan) == []
+
+    @pytest.mark.parametrize("first", [1, 2])
+    def test_a_store_that_is_away_for_minutes_while_a_run_is_cancelled_leaves_none_that_is_cancelling_for_ever(
+        self, first: int
+    ) -> None:
+        faults = (Fault("model", 1, Kind.SLOW, 60), Fault("read_run", first, Kind.REFUSED, times=9))
+        assert verdict(FaultPlan("sequential", 0, faults, cancelled_after=1)) == []
 
 
 def window_plan(pattern: str, seed: int) -> FaultPlan:

@@ -134,7 +134,7 @@ def _fault(chance: random.Random) -> Fault:
         first=min(chance.randint(1, latest), chance.randint(1, latest)),
         kind=kind,
         seconds=chance.choice(_SECONDS.get(kind, (0,))),
-        times=chance.choice((1, 1, 1, 2, 4)) if kind in (Kind.REFUSED, Kind.BROKEN) else 1,
+        times=chance.choice((1, 1, 1, 2, 4, 9)) if kind in (Kind.REFUSED, Kind.BROKEN) else 1,
     )
 
 

@@ -9,7 +9,7 @@ from durabletask.task import OrchestrationContext
 from orchestrations.branches import Step
 from orchestrations.calls import Dispatch, Dispatched, QueuedStep, Recorded, Rejection, RunUpdate
 from orchestrations.requests import SequentialRequest
-from orchestrations.retrying import ACTIVITY_RETRY
+from orchestrations.retrying import ACTIVITY_RETRY, STORE_RETRY
 from orchestrations.run import Answer, NodeCall, Run
 from orchestrations.steps import NotRecorded, call_node, record_run
 from shared.contracts import AgentCard, AgentInput, AgentResult, AgentTask, ErrorInfo
@@ -220,7 +220,7 @@ def test_a_wait_that_outlasts_the_step_ends_with_it_and_leaves_no_timer() -> Non
 def test_a_runs_progress_is_recorded_by_an_activity_that_is_tried_again() -> None:
     orchestration = FakeOrchestration(lambda ctx: record_run(ctx, RunStatus.COMPLETED, a_run_result()))
     [activity] = orchestration.pending()
-    assert activity.retry is ACTIVITY_RETRY
+    assert activity.retry is STORE_RETRY
     update = RunUpdate.model_validate(orchestration.complete("record_run"))
     assert update == RunUpdate(task_id="run-1", status=RunStatus.COMPLETED, result=a_run_result())
     assert orchestration.over
@@ -238,3 +238,10 @@ def test_the_retries_of_an_activity_outlast_a_short_outage_and_end() -> None:
     assert ACTIVITY_RETRY.max_number_of_attempts == 6
     assert ACTIVITY_RETRY.first_retry_interval == timedelta(seconds=1)
     assert ACTIVITY_RETRY.max_retry_interval == timedelta(seconds=30)
+
+
+def test_the_retries_of_what_a_run_cannot_end_without_outlast_a_store_that_is_away_for_a_day() -> None:
+    longest = STORE_RETRY.max_retry_interval
+    assert longest is not None
+    assert longest * (STORE_RETRY.max_number_of_attempts - 10) > timedelta(days=1)
+    assert longest <= timedelta(minutes=5), "a run ends soon after the store is back"
