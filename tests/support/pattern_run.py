@@ -35,7 +35,7 @@ class PatternRun:
     `sent` is what was put on queues, by step id, and the reactions that published events ask for; `inputs` what those
     agents were given; `published` the events on the topic; `updates` what was recorded. The topic takes nothing of the
     event type `refused_event`. `called_off` are the paths that were, `stopped` the nested patterns among them; with
-    `calls_off` false the run is one that began before anything was.
+    `calls_off` false the run is one that began before anything was. `traceparent` is the context of what began it.
     """
 
     def __init__(
@@ -47,6 +47,7 @@ class PatternRun:
         refused_event: str = "",
         task_id: str = "run-1",
         calls_off: bool = True,
+        traceparent: str | None = None,
     ) -> None:
         given = request.model_dump(mode="json") if isinstance(request, PatternRequest) else dict(request)
         contract = PATTERNS[given["pattern"]]
@@ -58,6 +59,7 @@ class PatternRun:
         self.published: list[Event] = []
         self._refused_event = refused_event
         self._calls_off = calls_off
+        self._traceparent = traceparent
         self.called_off: list[str] = []
         self.stopped: list[str] = []
         self.batches: list[list[str]] = []
@@ -164,7 +166,8 @@ class PatternRun:
         self.activities.append((name, given))
         match name:
             case "begin_run":
-                return Begun(agents=self.cards, calls_off=self._calls_off).model_dump(mode="json")
+                begun = Begun(agents=self.cards, calls_off=self._calls_off, traceparent=self._traceparent)
+                return begun.model_dump(mode="json")
             case "call_off":
                 return self._call_off(CallOff.model_validate(given))
             case "record_run":

@@ -41,6 +41,7 @@ FAULTS = (
     "the clock jumps during a call",
     "the clock jumps during a lease",
     "the clock jumps during a retry wait",
+    "a receiver of telemetry is away, mute or broken",
 )
 """What can be broken, by the names of the rows; a fault may have several."""
 
