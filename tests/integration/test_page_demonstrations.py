@@ -12,10 +12,11 @@ PAGE: Final = "docs/operations.md"
 DEMONSTRATIONS: Final = "See it fail, and mend it"
 # This machine may be busier than the reader's: a pause here lasts at least until what it is for has happened.
 PATIENT: Final = r"""
+none() { muster "$MUSTER/tasks?status=$1" | grep -q '"tasks": \[\]'; }
 sleep() {
     command sleep "$1"
     if [ "$1" = 1 ]; then until circuit agent.academic | grep -qv "'open'"; do command sleep 0.1; done
-    else until muster "$MUSTER/tasks?status=running" | grep -q '"tasks": \[\]'; do command sleep 0.2; done; fi
+    else until none pending && none running; do command sleep 0.2; done; fi
 }
 """
 

@@ -15,7 +15,7 @@ from tests.support.page_commands import Here, page_commands, place_of
 from tests.support.pages import PAGES, ROOT, Command
 from tests.support.shell import Said, Shell, agrees
 
-LONGEST_SECONDS: Final = 120.0
+LONGEST_SECONDS: Final = 240.0
 ADDRESS: Final = "http://127.0.0.1:7071"
 PATH: Final = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
 BY_PAGE: Final[Mapping[str, list[Command]]] = {
