@@ -111,7 +111,8 @@ class QueueConsumer:
             if task.attempt == 1 and not task.postponed and enqueued_at is not None:
                 waited = (self._resources.clock.now() - enqueued_at).total_seconds()
                 span.set({tracing.QUEUE_SECONDS: max(0.0, waited)})
-            task = task.model_copy(update={"traceparent": begun})
+            if begun != task.traceparent:
+                task = task.model_copy(update={"traceparent": begun})
             delivery = _Delivery(owner, enqueued_at or self._resources.clock.now(), is_last_delivery)
             await self._consume(task, delivery, reply, span)
 

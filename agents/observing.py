@@ -1,7 +1,6 @@
 """What observers are told of an agent's work: a span for each delivery of a step, and what came of it."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 
 from agents.runner import Answered, Held, RunOutcome, TryAgain, Unwanted
 from shared.contracts import AgentResult, AgentTask
@@ -12,8 +11,7 @@ from shared.telemetry.telemetry import Attributes, Span, Telemetry
 OPERATION = "invoke_agent"
 
 
-@contextmanager
-def invocation(telemetry: Telemetry, task: AgentTask, *, carried: str | None = None) -> Iterator[Span]:
+def invocation(telemetry: Telemetry, task: AgentTask, *, carried: str | None = None) -> AbstractContextManager[Span]:
     """The span of one delivery of `task`, under what its message says of its sender: `task.traceparent`, or `carried`.
 
     Source: OpenTelemetry's semantic conventions for generative AI, "invoke agent" within a process.
@@ -26,9 +24,7 @@ def invocation(telemetry: Telemetry, task: AgentTask, *, carried: str | None = N
         names.OPERATION_NAME: OPERATION,
         names.AGENT_NAME: task.agent,
     }
-    parent = task.traceparent or carried
-    with telemetry.span(names.INVOKE_AGENT, task.agent, parent=parent, attributes=about) as span:
-        yield span
+    return telemetry.span(names.INVOKE_AGENT, task.agent, parent=task.traceparent or carried, attributes=about)
 
 
 def tell(span: Span, outcome: RunOutcome) -> None:
