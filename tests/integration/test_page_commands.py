@@ -8,6 +8,7 @@ import json
 import os
 import re
 import shutil
+import subprocess
 import sys
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
@@ -31,9 +32,14 @@ WITH_A_HOST: Final = [
     for name, found in BY_PAGE.items()
     if name != OPERATIONS and any(CALLS_A_HOST & set(programs_of(each.text)) for each in found)
 ]
-IN_REPOSITORY: Final = [
-    command for name, found in BY_PAGE.items() if name not in (OPERATIONS, *WITH_A_HOST) for command in found
-]
+IN_REPOSITORY: Final = list(
+    {
+        command.text: command
+        for name, found in BY_PAGE.items()
+        if name not in (OPERATIONS, *WITH_A_HOST)
+        for command in found
+    }.values()
+)
 
 
 async def a_run_that_is_stuck(ground: Ground) -> None:
@@ -91,12 +97,33 @@ async def test_an_operators_commands_do_what_the_page_says(tmp_path: Path) -> No
     assert visited >= set(BEFORE)
 
 
+@pytest.fixture(scope="module")
+def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The repository's files in a folder of their own, for commands that write some of them."""
+    folder = tmp_path_factory.mktemp("copy")
+    for name in repository_files():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(ROOT / name, folder / name)
+    return folder
+
+
+def repository_files() -> list[str]:
+    """What is committed, and what is yet to be."""
+    command = ["git", "ls-files", "--cached", "--others", "--exclude-standard"]
+    listed = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout.splitlines()
+    return [name for name in listed if (ROOT / name).is_file()]
+
+
 @pytest.mark.parametrize("command", IN_REPOSITORY, ids=str)
-async def test_a_command_of_the_repository_succeeds(command: Command) -> None:
+async def test_a_command_of_the_repository_succeeds_and_finds_every_file_up_to_date(
+    copy: Path, command: Command
+) -> None:
     assert re.match(r"make |python -m ", command.text), f"{command}: give its page a ground of its own"
-    async with Shell(ROOT, {"PATH": PATH, "HOME": os.environ["HOME"]}) as shell:
+    async with Shell(copy, {"PATH": PATH, "HOME": os.environ["HOME"], "PYTHONDONTWRITEBYTECODE": "1"}) as shell:
         # The environment is there, since this test runs in it.
-        check(command, await shell.run(command.text.replace("make ", "make -o .venv/.ready ")))
+        made = command.text.replace("make ", f"make -o .venv/.ready PY={sys.executable} ")
+        check(command, await shell.run(made, within=LONGEST_SECONDS))
+    assert [name for name in repository_files() if (copy / name).read_bytes() != (ROOT / name).read_bytes()] == []
 
 
 async def test_the_test_of_an_app_on_the_page_of_the_local_host_passes(tmp_path: Path) -> None:

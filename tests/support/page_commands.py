@@ -10,7 +10,7 @@ from tests.support.pages import ROOT, Command, commands, programs_of, statements
 
 @dataclass(frozen=True, slots=True)
 class Here:
-    """It is run by `tests/integration/test_page_commands.py`: in the shell of its page, or else in the repository."""
+    """`tests/integration/test_page_commands.py` runs it: in the shell of its page, or in a copy of the repository."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,20 +51,15 @@ RULES: Final[tuple[tuple[str, Place], ...]] = (
     (r"make run", Elsewhere("tests/integration/test_run.py", "scripts.run")),
     (r"make run STATE=(cosmos|\.\.\.)", Elsewhere("tests/integration/test_run.py", '"--state", "cosmos"')),
     (r"make import-run FILE=run\.json", Elsewhere("tests/integration/test_runs_over_http.py", "scripts.import_run")),
-    (r"make topology", Elsewhere("tests/test_architecture.py", "scripts.topology")),
-    (r"make infra-check|python -m scripts\.package", Here()),
+    (r"make (infra-check|topology|workbook)|python -m scripts\.package", Here()),
     (r"make cost( \w+=\S+)*", Elsewhere("tests/unit/scripts/cost/test_command.py", "scripts.cost")),
     (
         r"python -m scripts\.cost.*",
         Elsewhere("tests/integration/test_cost_counts.py", '"-m", "scripts.cost"'),
     ),
-    (r"make workbook", Elsewhere("tests/unit/scripts/test_infra_check.py", "make workbook")),
     (r"make bench(-hub)?|python -m bench \w+", _MINUTES),
     (r"python -m devhost --app PATH.*", Elsewhere("tests/support/host_process.py", '"-m", "devhost", "--app"')),
-    (
-        r"python -m tests\.support\.conformance\.differences",
-        Elsewhere("tests/contract/taskhub/test_conformance.py", "== page(TABLE)"),
-    ),
+    (r"python -m tests\.support\.conformance\.differences", Here()),
     (
         r"python -m pytest tests/faults/test_fault_plans\.py --fault-.*",
         Elsewhere("tests/faults/test_fault_plans.py", "`--fault-plans N` carries out more of them"),
