@@ -45,11 +45,14 @@ async def cancel(task_id: str, *, orchestrations: Stopping, resources: Resources
     if record is None:
         raise NotFound(f"there is no task {task_id[:100]}")
     run = record.run
+    alone = run.type not in PATTERNS
     if run.status is RunStatus.CANCELLED:
+        if not alone:
+            # Whoever asked before may have been broken off before the run's orchestration was ended.
+            await orchestrations.terminate(task_id)
         return run
     if run_is_over(run.status):
         raise Conflict(f"the task is {run.status.value}: only one that is not over can be cancelled")
-    alone = run.type not in PATTERNS
     try:
         # A step without an orchestration is all that there is to its run.
         to = RunStatus.CANCELLED if alone else RunStatus.CANCELLING

@@ -10,6 +10,7 @@ from pydantic import JsonValue
 from agents.activities import run_activity
 from agents.catalog import Catalog
 from agents.delivery import QueueConsumer
+from agents.last_words import tell_who_waits
 from agents.runner import AgentRunner
 from agents.subscriptions import EventConsumer
 from devhost.broker.model import Delivery
@@ -23,7 +24,7 @@ from shared import names
 from shared.artifacts.store import ArtifactStore
 from shared.breaker import CircuitBreaker
 from shared.contracts import AgentResult, AgentTask, ReplyTo
-from shared.errors import TaskHubUnavailable
+from shared.errors import InvalidMessage, TaskHubUnavailable
 from shared.llm.breaking import CircuitedModel
 from shared.llm.guard import GuardedModel
 from shared.llm.model import ModelClient
@@ -129,8 +130,12 @@ class App:
         handed = {"owner": owner, "enqueued_at": delivery.enqueued_time, "reply": self._reply}
         if "/" in queue:
             await self._events.consume(self._catalog.cards[agent], body, **handed)  # type: ignore[arg-type]
-        else:
+            return
+        try:
             await self._consumer.consume(agent, body, **handed)  # type: ignore[arg-type]
+        except InvalidMessage:
+            await tell_who_waits(agent, body, self._reply)
+            raise
 
     async def activity(self, name: str, given: Any, owner: str) -> JsonValue:
         """Run an activity of the app."""

@@ -16,6 +16,7 @@ class Kind(StrEnum):
     DRAINS = "its process is told to stop meanwhile"
     SLOW = "takes so many seconds longer"
     SWALLOWED = "seems to take effect and does not"
+    GARBLED = "arrives as something that cannot be read"
     JUMPS = "its process's clock jumps by so many seconds"
     # Of a model:
     TIMES_OUT = "is not answered in its time"
@@ -49,7 +50,7 @@ OPERATIONS: dict[str, tuple[Kind, ...]] = {
     "advance_run": _CALL,
     "read_run": (Kind.REFUSED, Kind.DIES_BEFORE),
     "call_off": _CALL,
-    "send": _CALL,
+    "send": (*_CALL, Kind.GARBLED),
     "publish": _CALL,
     "reply": (*_CALL, Kind.SWALLOWED),
     "schedule": _CALL,

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -116,10 +117,21 @@ class ProcessBus:
         return getattr(self._namespace, name)
 
     async def send(self, queue: str, messages: Sequence[OutgoingMessage]) -> None:
-        await self._process.reach("send", lambda: self._namespace.send(queue, messages), _no_bus)
+        unreadable = [replace(message, body=_unreadable(message.body)) for message in messages]
+        await self._process.reach(
+            "send",
+            lambda: self._namespace.send(queue, messages),
+            _no_bus,
+            garbled=lambda: self._namespace.send(queue, unreadable),
+        )
 
     async def publish(self, topic: str, messages: Sequence[OutgoingMessage]) -> None:
         await self._process.reach("publish", lambda: self._namespace.publish(topic, messages), _no_bus)
+
+
+def _unreadable(body: bytes) -> bytes:
+    """A message as another version of the app may have sent it."""
+    return json.dumps({**json.loads(body), "from_another_version": True}).encode()
 
 
 def _no_bus() -> BusUnavailable:

@@ -66,17 +66,23 @@ class Process:
         for task in tuple(self._tasks):
             task.cancel()
 
-    async def reach[T](self, operation: str, effect: Callable[[], Awaitable[T]], error: Callable[[], MusterError]) -> T:
+    async def reach[T](
+        self,
+        operation: str,
+        effect: Callable[[], Awaitable[T]],
+        error: Callable[[], MusterError],
+        garbled: Callable[[], Awaitable[T]] | None = None,
+    ) -> T:
         """Have `effect` on the world outside, with the fault that the plan has for this call of `operation`.
 
-        `error` makes what the caller is told when it fails.
+        `error` makes what the caller is told when it fails; `garbled` is what happens in place of a garbled effect.
         """
         await self.alive()
         fault = self.injector.next(operation)
         if fault is None:
             return await effect()
         await self.before(fault, error)
-        result = await effect()
+        result = await (garbled or effect)() if fault.kind is Kind.GARBLED else await effect()
         await self.after(fault, error)
         return result
 
