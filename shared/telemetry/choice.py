@@ -9,7 +9,7 @@ from shared.telemetry.telemetry import Telemetry
 def chosen_telemetry(settings: Settings) -> Telemetry:
     """The telemetry that the settings name; by default the one that is off. Only one that is on imports OpenTelemetry.
 
-    Raises `ConfigurationError` when it is switched on and where to send to is not set.
+    Raises `ConfigurationError` when it is switched on, and where to send to is not set or is no place.
     """
     where = settings.telemetry or ("otlp" if settings.otlp_endpoint else "off")
     if where == "off":
@@ -20,11 +20,16 @@ def chosen_telemetry(settings: Settings) -> Telemetry:
     if where == "otlp":
         if not settings.otlp_endpoint:
             raise ConfigurationError("set OTEL_EXPORTER_OTLP_ENDPOINT, or MUSTER_TELEMETRY to off")
+        if not settings.otlp_endpoint.startswith(("http://", "https://")):
+            raise ConfigurationError("OTEL_EXPORTER_OTLP_ENDPOINT is no http or https address")
         providers = over_otlp(settings.otlp_endpoint)
     else:
         if not settings.insights_connection:
             raise ConfigurationError("set APPLICATIONINSIGHTS_CONNECTION_STRING, or MUSTER_TELEMETRY to off")
-        providers = over_azure_monitor(settings.insights_connection, shows_content=settings.shows_content)
+        try:
+            providers = over_azure_monitor(settings.insights_connection, shows_content=settings.shows_content)
+        except ValueError as error:
+            raise ConfigurationError(f"APPLICATIONINSIGHTS_CONNECTION_STRING: {error}") from None
     return OpenTelemetry(
         providers.tracers,
         providers.meters,

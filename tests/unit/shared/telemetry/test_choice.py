@@ -32,6 +32,21 @@ def test_telemetry_that_is_switched_on_without_a_place_to_send_to_is_refused(whe
         chosen_telemetry(Settings.read({"MUSTER_TELEMETRY": where}))
 
 
+@pytest.mark.parametrize("endpoint", ["localhost:4318", "grpc://localhost:4317", "nowhere"])
+def test_an_otlp_endpoint_that_is_no_address_is_refused_at_the_start(endpoint: str) -> None:
+    with pytest.raises(ConfigurationError, match="OTEL_EXPORTER_OTLP_ENDPOINT"):
+        chosen_telemetry(Settings.read({"OTEL_EXPORTER_OTLP_ENDPOINT": endpoint}))
+
+
+@pytest.mark.parametrize("connection", ["nonsense", "InstrumentationKey=no-key"])
+def test_a_connection_string_that_is_none_is_refused_at_the_start_and_not_shown(connection: str) -> None:
+    with pytest.raises(ConfigurationError, match="APPLICATIONINSIGHTS_CONNECTION_STRING") as refused:
+        chosen_telemetry(
+            Settings.read({"MUSTER_TELEMETRY": "azure-monitor", "APPLICATIONINSIGHTS_CONNECTION_STRING": connection})
+        )
+    assert connection not in str(refused.value)
+
+
 def test_an_unknown_place_is_refused_at_the_start() -> None:
     with pytest.raises(ConfigurationError, match="MUSTER_TELEMETRY"):
         Settings.read({"MUSTER_TELEMETRY": "jaeger"})
