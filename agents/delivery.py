@@ -29,6 +29,7 @@ from shared.retry import outage_delay
 from shared.state.documents import PlannedStep, RunDocument
 from shared.status import RunStatus, StepStatus
 from shared.telemetry import names as tracing
+from shared.telemetry.attributes import QUEUE_SECONDS, STATUS
 from shared.telemetry.telemetry import Span
 
 log = logging.getLogger("muster.agents")
@@ -110,7 +111,7 @@ class QueueConsumer:
             begun = task.traceparent or traceparent or span.traceparent
             if task.attempt == 1 and not task.postponed and enqueued_at is not None:
                 waited = (self._resources.clock.now() - enqueued_at).total_seconds()
-                span.set({tracing.QUEUE_SECONDS: max(0.0, waited)})
+                span.set({QUEUE_SECONDS: max(0.0, waited)})
             if begun != task.traceparent:
                 task = task.model_copy(update={"traceparent": begun})
             delivery = _Delivery(owner, enqueued_at or self._resources.clock.now(), is_last_delivery)
@@ -214,7 +215,7 @@ class QueueConsumer:
 
     async def _answer(self, task: AgentTask, result: AgentResult, reply: Reply) -> None:
         if task.reply_to is not None:
-            told = {tracing.STATUS: result.status.value}
+            told = {STATUS: result.status.value}
             with self._resources.telemetry.span(tracing.REPLY, task.agent, attributes=told):
                 await reply(task.reply_to, result)
         else:

@@ -6,6 +6,19 @@ from agents.runner import Answered, Held, RunOutcome, TryAgain, Unwanted
 from shared.contracts import AgentResult, AgentTask
 from shared.status import StepStatus
 from shared.telemetry import names
+from shared.telemetry.attributes import (
+    AGENT,
+    AGENT_NAME,
+    ATTEMPT,
+    COST_USD,
+    FROM_RECORD,
+    INPUT_TOKENS,
+    OPERATION_NAME,
+    OUTPUT_TOKENS,
+    STATUS,
+    STEP_ID,
+    TASK_ID,
+)
 from shared.telemetry.telemetry import Attributes, Span, Telemetry
 
 OPERATION = "invoke_agent"
@@ -17,12 +30,12 @@ def invocation(telemetry: Telemetry, task: AgentTask, *, carried: str | None = N
     Source: OpenTelemetry's semantic conventions for generative AI, "invoke agent" within a process.
     """
     about: Attributes = {
-        names.TASK_ID: task.task_id,
-        names.STEP_ID: task.step_id,
-        names.AGENT: task.agent,
-        names.ATTEMPT: task.attempt,
-        names.OPERATION_NAME: OPERATION,
-        names.AGENT_NAME: task.agent,
+        TASK_ID: task.task_id,
+        STEP_ID: task.step_id,
+        AGENT: task.agent,
+        ATTEMPT: task.attempt,
+        OPERATION_NAME: OPERATION,
+        AGENT_NAME: task.agent,
     }
     return telemetry.span(names.INVOKE_AGENT, task.agent, parent=task.traceparent or carried, attributes=about)
 
@@ -31,25 +44,25 @@ def tell(span: Span, outcome: RunOutcome) -> None:
     """Put what came of a delivery on its span."""
     match outcome:
         case Answered(result, from_record):
-            span.set({names.FROM_RECORD: from_record})
+            span.set({FROM_RECORD: from_record})
             tell_result(span, result)
         case TryAgain(_, error):
-            span.set({names.STATUS: "retrying"})
+            span.set({STATUS: "retrying"})
             span.failed(error)
         case Held():
-            span.set({names.STATUS: "held"})
+            span.set({STATUS: "held"})
         case Unwanted():
-            span.set({names.STATUS: "unwanted"})
+            span.set({STATUS: "unwanted"})
 
 
 def tell_result(span: Span, result: AgentResult) -> None:
     """Put a step's result on a span: how it stands, and what all of its attempts used."""
     span.set(
         {
-            names.STATUS: result.status.value,
-            names.INPUT_TOKENS: result.usage.input_tokens,
-            names.OUTPUT_TOKENS: result.usage.output_tokens,
-            names.COST_USD: result.usage.cost_usd,
+            STATUS: result.status.value,
+            INPUT_TOKENS: result.usage.input_tokens,
+            OUTPUT_TOKENS: result.usage.output_tokens,
+            COST_USD: result.usage.cost_usd,
         }
     )
     if result.status is not StepStatus.SUCCEEDED and result.error is not None:

@@ -13,13 +13,14 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, Spa
 
 from bench.table import print_table
 from shared.telemetry import names
+from shared.telemetry.attributes import AGENT, ATTEMPT, STEP_ID, TASK_ID
 from shared.telemetry.off import OFF
 from shared.telemetry.otel.adapter import OpenTelemetry
 from shared.telemetry.telemetry import Attributes, Measure, Telemetry
 
 TIMES = 20_000
 ROUNDS = 5
-ABOUT: Attributes = {names.TASK_ID: "run-1", names.STEP_ID: "research", names.AGENT: "research", names.ATTEMPT: 1}
+ABOUT: Attributes = {TASK_ID: "run-1", STEP_ID: "research", AGENT: "research", ATTEMPT: 1}
 
 
 class _Nowhere(SpanExporter):
@@ -49,7 +50,7 @@ def _span(telemetry: Telemetry) -> None:
 
 
 def _measure(telemetry: Telemetry) -> None:
-    telemetry.record(Measure(names.COST, 0.001, {names.AGENT: "research"}) for _ in range(1))
+    telemetry.record(Measure(names.COST, 0.001, {AGENT: "research"}) for _ in range(1))
 
 
 def _best(work: Callable[[Telemetry], None], telemetry: Telemetry) -> float:

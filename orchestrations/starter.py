@@ -25,6 +25,7 @@ from shared.resources import Resources
 from shared.state.documents import PlannedStep, RunDocument
 from shared.status import RunStatus
 from shared.telemetry import names as tracing
+from shared.telemetry.attributes import PATTERN, TASK_ID, WORKFLOW
 from shared.telemetry.telemetry import Span
 
 MAX_KEY = 255
@@ -99,11 +100,11 @@ async def start_run(
     `Conflict` when the key was used for another request.
     """
     key = _one_key(request.idempotency_key, idempotency_key)
-    about = {tracing.PATTERN: request.pattern, tracing.WORKFLOW: workflow}
+    about = {PATTERN: request.pattern, WORKFLOW: workflow}
     name = workflow or request.pattern
     with resources.telemetry.span(tracing.START_RUN, name, parent=traceparent, attributes=about) as span:
         run = await _start(request, key, workflow, span, agents, orchestrations, resources)
-        span.set({tracing.TASK_ID: run.task_id})
+        span.set({TASK_ID: run.task_id})
         return run
 
 

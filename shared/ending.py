@@ -7,6 +7,17 @@ from shared.resources import Resources
 from shared.state.documents import RunDocument
 from shared.status import RunStatus
 from shared.telemetry import names
+from shared.telemetry.attributes import (
+    COST_USD,
+    INPUT_TOKENS,
+    OPERATION_NAME,
+    OUTPUT_TOKENS,
+    PATTERN,
+    STATUS,
+    TASK_ID,
+    WORKFLOW,
+    WORKFLOW_NAME,
+)
 from shared.telemetry.measures import named, run_measures
 from shared.telemetry.telemetry import Telemetry
 
@@ -33,21 +44,21 @@ def _tell(run: RunDocument, now: datetime, telemetry: Telemetry) -> None:
         parent=run.traceparent,
         since=run.created_at,
         attributes={
-            names.TASK_ID: run.task_id,
-            names.PATTERN: run.type,
-            names.WORKFLOW: named(run),
-            names.STATUS: run.status.value,
-            names.OPERATION_NAME: "invoke_workflow",
-            names.WORKFLOW_NAME: run.workflow,
+            TASK_ID: run.task_id,
+            PATTERN: run.type,
+            WORKFLOW: named(run),
+            STATUS: run.status.value,
+            OPERATION_NAME: "invoke_workflow",
+            WORKFLOW_NAME: run.workflow,
         },
     )
     if run.result is not None:
         usage = run.result.usage
         span.set(
             {
-                names.INPUT_TOKENS: usage.input_tokens,
-                names.OUTPUT_TOKENS: usage.output_tokens,
-                names.COST_USD: usage.cost_usd,
+                INPUT_TOKENS: usage.input_tokens,
+                OUTPUT_TOKENS: usage.output_tokens,
+                COST_USD: usage.cost_usd,
             }
         )
         if run.result.error is not None:

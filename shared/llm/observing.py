@@ -14,6 +14,23 @@ from shared.llm.endpoint import endpoint_host
 from shared.llm.model import ModelClient, ModelReply, ModelRequest
 from shared.llm.openai import Endpoint
 from shared.telemetry import names
+from shared.telemetry.attributes import (
+    COST_USD,
+    ERROR_TYPE,
+    INPUT_MESSAGES,
+    INPUT_TOKENS,
+    OPERATION_NAME,
+    OUTPUT_MESSAGES,
+    OUTPUT_TOKENS,
+    OUTPUT_TYPE,
+    PROVIDER_NAME,
+    REQUEST_MAX_TOKENS,
+    REQUEST_MODEL,
+    RESPONSE_MODEL,
+    SERVER_ADDRESS,
+    SYSTEM_INSTRUCTIONS,
+    TOKENS_KIND,
+)
 from shared.telemetry.telemetry import Attributes, Measure, Span, Telemetry
 
 CHAT = "chat"
@@ -83,46 +100,46 @@ def provider_of(host: str) -> str:
 def _asked(endpoint: Endpoint) -> dict[str, str]:
     host = endpoint_host(endpoint)
     return {
-        names.OPERATION_NAME: CHAT,
-        names.PROVIDER_NAME: provider_of(host),
-        names.REQUEST_MODEL: endpoint.model,
-        names.SERVER_ADDRESS: host,
+        OPERATION_NAME: CHAT,
+        PROVIDER_NAME: provider_of(host),
+        REQUEST_MODEL: endpoint.model,
+        SERVER_ADDRESS: host,
     }
 
 
 def _used(usage: Usage) -> Attributes:
     known = bool(usage.input_tokens or usage.output_tokens)
     return {
-        names.RESPONSE_MODEL: usage.model,
-        names.INPUT_TOKENS: usage.input_tokens if known else None,
-        names.OUTPUT_TOKENS: usage.output_tokens if known else None,
-        names.COST_USD: usage.cost_usd if known else None,
+        RESPONSE_MODEL: usage.model,
+        INPUT_TOKENS: usage.input_tokens if known else None,
+        OUTPUT_TOKENS: usage.output_tokens if known else None,
+        COST_USD: usage.cost_usd if known else None,
     }
 
 
 def _limits(request: ModelRequest) -> Attributes:
     return {
-        names.REQUEST_MAX_TOKENS: request.max_output_tokens,
-        names.OUTPUT_TYPE: "json" if request.format else "text",
+        REQUEST_MAX_TOKENS: request.max_output_tokens,
+        OUTPUT_TYPE: "json" if request.format else "text",
     }
 
 
 def _prompt(request: ModelRequest) -> Attributes:
     asked = [{"role": "user", "parts": [{"type": "text", "content": request.user}]}]
     return {
-        names.SYSTEM_INSTRUCTIONS: json.dumps([{"type": "text", "content": request.system}], ensure_ascii=False),
-        names.INPUT_MESSAGES: json.dumps(asked, ensure_ascii=False),
+        SYSTEM_INSTRUCTIONS: json.dumps([{"type": "text", "content": request.system}], ensure_ascii=False),
+        INPUT_MESSAGES: json.dumps(asked, ensure_ascii=False),
     }
 
 
 def _answer(reply: ModelReply) -> Attributes:
     said = [{"role": "assistant", "parts": [{"type": "text", "content": reply.text}], "finish_reason": "stop"}]
-    return {names.OUTPUT_MESSAGES: json.dumps(said, ensure_ascii=False)}
+    return {OUTPUT_MESSAGES: json.dumps(said, ensure_ascii=False)}
 
 
 def _measures(asked: dict[str, str], usage: Usage, seconds: float, failure: str | None) -> Iterator[Measure]:
-    about = {**asked, names.RESPONSE_MODEL: usage.model}
-    yield Measure(names.OPERATION_DURATION, seconds, {**about, names.ERROR_TYPE: failure})
+    about = {**asked, RESPONSE_MODEL: usage.model}
+    yield Measure(names.OPERATION_DURATION, seconds, {**about, ERROR_TYPE: failure})
     for kind, tokens in (("input", usage.input_tokens), ("output", usage.output_tokens)):
         if usage.input_tokens or usage.output_tokens:
-            yield Measure(names.TOKEN_USAGE, tokens, {**about, names.TOKENS_KIND: kind})
+            yield Measure(names.TOKEN_USAGE, tokens, {**about, TOKENS_KIND: kind})

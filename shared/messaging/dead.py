@@ -6,7 +6,8 @@ from contextlib import contextmanager
 from shared import names
 from shared.errors import AgentFailed
 from shared.telemetry import names as tracing
-from shared.telemetry.faults import fault_domain
+from shared.telemetry.attributes import AGENT, ERROR_TYPE, FAULT_DOMAIN, MESSAGING_DESTINATION
+from shared.telemetry.faults import fault_domain, told_type
 from shared.telemetry.telemetry import Measure, Telemetry
 
 
@@ -24,10 +25,10 @@ def counted_if_dead(
         if (deliveries or 0) >= names.MAX_DELIVERIES:
             cause = (error.cause if isinstance(error, AgentFailed) else None) or type(error).__name__
             about = {
-                tracing.MESSAGING_DESTINATION: entity,
-                tracing.AGENT: agent,
-                tracing.ERROR_TYPE: cause,
-                tracing.FAULT_DOMAIN: fault_domain(cause).value,
+                MESSAGING_DESTINATION: entity,
+                AGENT: agent,
+                ERROR_TYPE: told_type(cause),
+                FAULT_DOMAIN: fault_domain(cause).value,
             }
             telemetry.record([Measure(tracing.DEAD_LETTERS, 1, about)])
         raise

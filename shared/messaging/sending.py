@@ -9,6 +9,15 @@ from shared.messaging.events import event_message
 from shared.messaging.tasks import task_message
 from shared.resources import Resources
 from shared.telemetry import names as tracing
+from shared.telemetry.attributes import (
+    AGENT,
+    MESSAGE_ID,
+    MESSAGING_DESTINATION,
+    MESSAGING_OPERATION,
+    MESSAGING_SYSTEM,
+    STEP_ID,
+    TASK_ID,
+)
 from shared.telemetry.telemetry import Attributes, Span
 
 
@@ -24,10 +33,10 @@ async def send_traced(queue: str, tasks: Sequence[AgentTask], resources: Resourc
 
     about = [
         {
-            tracing.TASK_ID: task.task_id,
-            tracing.STEP_ID: task.step_id,
-            tracing.AGENT: task.agent,
-            tracing.MESSAGE_ID: task.message_id,
+            TASK_ID: task.task_id,
+            STEP_ID: task.step_id,
+            AGENT: task.agent,
+            MESSAGE_ID: task.message_id,
         }
         for task in tasks
     ]
@@ -47,10 +56,7 @@ async def publish_traced(events: Sequence[Event], resources: Resources, *, paren
         ]
         await resources.bus.publish(names.EVENTS_TOPIC, messages)
 
-    about = [
-        {tracing.TASK_ID: each.rootid, tracing.MESSAGE_ID: names.event_message_id(each.rootid, each.id)}
-        for each in events
-    ]
+    about = [{TASK_ID: each.rootid, MESSAGE_ID: names.event_message_id(each.rootid, each.id)} for each in events]
     await _within_spans(names.EVENTS_TOPIC, about, publish, resources, parent)
 
 
@@ -62,9 +68,9 @@ async def _within_spans(
     parent: str | None,
 ) -> None:
     common = {
-        tracing.MESSAGING_SYSTEM: "servicebus",
-        tracing.MESSAGING_DESTINATION: destination,
-        tracing.MESSAGING_OPERATION: "send",
+        MESSAGING_SYSTEM: "servicebus",
+        MESSAGING_DESTINATION: destination,
+        MESSAGING_OPERATION: "send",
     }
     begin = resources.telemetry.begin
     spans = [begin(tracing.SEND, destination, parent=parent, attributes={**common, **each}) for each in about]

@@ -11,8 +11,8 @@ from collections.abc import Callable, Mapping
 from typing import override
 
 from shared.contracts import ErrorInfo
+from shared.telemetry.attributes import ERROR_TYPE
 from shared.telemetry.faults import told_type
-from shared.telemetry.names import ERROR_TYPE
 
 
 class Quoted(str):

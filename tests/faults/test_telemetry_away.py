@@ -59,13 +59,14 @@ BURST = """
 import sys
 from shared.settings import Settings
 from shared.telemetry import names
+from shared.telemetry.attributes import AGENT
 from shared.telemetry.choice import chosen_telemetry
 from shared.telemetry.telemetry import Measure
 
 telemetry = chosen_telemetry(Settings.read({"OTEL_EXPORTER_OTLP_ENDPOINT": sys.argv[1]}))
 for number in range(10_000):
     with telemetry.span(names.CHAT, "m"):
-        telemetry.record([Measure(names.COST, 0.001, {names.AGENT: "web"})])
+        telemetry.record([Measure(names.COST, 0.001, {AGENT: "web"})])
 print("recorded", flush=True)
 telemetry.close()
 print("closed", flush=True)

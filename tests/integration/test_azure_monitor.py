@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from shared.telemetry import names
+from shared.telemetry.attributes import PATTERN
 from tests.integration.test_measures import CANARY, FAILING, SeededModel, ran
 from tests.support.chat_model import chat_model
 from tests.support.insights_receiver import InsightsReceiver, insights_receiver
@@ -44,7 +45,7 @@ async def test_spans_metrics_and_log_lines_arrive_once_and_hold_no_text(tmp_path
         dependencies = insights.of_type("RemoteDependencyData")
         starts = [each for each in dependencies if each["name"] == "start_run sequential"]
         assert len(starts) == 2
-        assert all(each["properties"][names.PATTERN] == "sequential" for each in starts)
+        assert all(each["properties"][PATTERN] == "sequential" for each in starts)
         assert {each["name"] for each in dependencies} >= {
             "send writer-tasks",
             "invoke_agent writer",

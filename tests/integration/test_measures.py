@@ -16,6 +16,23 @@ from devhost.offline_model.json_schema import minimal_instance
 from scripts.pattern_demo import EXAMPLES
 from shared.names import START_QUEUE, agent_queue
 from shared.telemetry import names
+from shared.telemetry.attributes import (
+    AGENT,
+    CONTENT,
+    COST_USD,
+    ERROR_TYPE,
+    EXCEPTION_MESSAGE,
+    FAULT_DOMAIN,
+    INPUT_MESSAGES,
+    INPUT_TOKENS,
+    MESSAGING_DESTINATION,
+    OUTPUT_MESSAGES,
+    OUTPUT_TOKENS,
+    PATTERN,
+    STATUS,
+    SYSTEM_INSTRUCTIONS,
+    TASK_ID,
+)
 from tests.support.chat_model import ChatModel, chat_model
 from tests.support.eventually import eventually
 from tests.support.muster_host import MusterHost, muster_host
@@ -97,17 +114,17 @@ async def test_the_metrics_of_a_run_equal_what_its_record_says(tmp_path: Path) -
         assert otlp.total(names.COST.name) > 0
         [retry] = otlp.latest(names.RETRIES.name)
         assert retry.attributes == {
-            names.AGENT: "writer",
-            names.ERROR_TYPE: "ModelUnavailable",
-            names.FAULT_DOMAIN: "model",
+            AGENT: "writer",
+            ERROR_TYPE: "ModelUnavailable",
+            FAULT_DOMAIN: "model",
         }
         [whole] = otlp.latest(names.RUN_DURATION.name)
         assert (whole.count, whole.unit) == (1, "s")
-        assert whole.attributes == {names.PATTERN: "sequential", names.STATUS: "completed"}
+        assert whole.attributes == {PATTERN: "sequential", STATUS: "completed"}
         [span] = otlp.named("invoke_workflow sequential")
-        assert span.attributes[names.INPUT_TOKENS] == task["usage"]["input_tokens"]
-        assert span.attributes[names.OUTPUT_TOKENS] == task["usage"]["output_tokens"]
-        assert span.attributes[names.COST_USD] == task["usage"]["cost_usd"]
+        assert span.attributes[INPUT_TOKENS] == task["usage"]["input_tokens"]
+        assert span.attributes[OUTPUT_TOKENS] == task["usage"]["output_tokens"]
+        assert span.attributes[COST_USD] == task["usage"]["cost_usd"]
         assert math.isclose(span.seconds, whole.value, abs_tol=1e-5)
         assert span.seconds == seconds_between(task["created_at"], task["completed_at"])
 
@@ -119,7 +136,7 @@ def check_the_names(otlp: OtlpReceiver, *, shown: bool) -> None:
         if span.scope == names.SERVICE:
             table = kinds[span.name.partition(" ")[0]]
             assert span.kind == table.kind, span
-            assert set(span.attributes) <= set(table.attributes) - (set() if shown else names.CONTENT), span
+            assert set(span.attributes) <= set(table.attributes) - (set() if shown else CONTENT), span
             assert (span.status_message, span.events) == ("", ()), span
     metrics = {metric.name: metric for metric in names.METRICS}
     for point in otlp.points:
@@ -178,7 +195,7 @@ async def test_whatever_the_pattern_and_whatever_is_refused_no_text_leaves(tmp_p
             for queue in (agent_queue("writer"), START_QUEUE):
                 await send(host, queue, nonsense)
             await eventually(lambda: otlp.total(names.DEAD_LETTERS.name) == 2, within=90)
-        assert {span.attributes[names.PATTERN] for span in otlp.spans if span.name.startswith("invoke_workflow")} == (
+        assert {span.attributes[PATTERN] for span in otlp.spans if span.name.startswith("invoke_workflow")} == (
             set(EXAMPLES)
         )
         assert not otlp.holds(CANARY), [str(span) for span in otlp.spans if CANARY in str(span)]
@@ -199,10 +216,10 @@ async def test_what_was_asked_and_answered_leaves_when_it_is_wanted(tmp_path: Pa
             await ran(host, {"agents": ["writer"], "request": f"tides and a {CANARY}"})
             await ran(host, {"agents": ["writer"], "request": f"refuse {CANARY}"})
         first = otlp.named("chat gpt-5-mini")[0].attributes
-        assert CANARY in first[names.INPUT_MESSAGES]
-        assert CANARY in first[names.OUTPUT_MESSAGES]
-        assert json.loads(first[names.SYSTEM_INSTRUCTIONS])[0]["type"] == "text"
-        assert any(CANARY in str(span.attributes.get(names.EXCEPTION_MESSAGE)) for span in otlp.spans)
+        assert CANARY in first[INPUT_MESSAGES]
+        assert CANARY in first[OUTPUT_MESSAGES]
+        assert json.loads(first[SYSTEM_INSTRUCTIONS])[0]["type"] == "text"
+        assert any(CANARY in str(span.attributes.get(EXCEPTION_MESSAGE)) for span in otlp.spans)
         assert not [point for point in otlp.points if CANARY in str(point.attributes)]
         check_the_names(otlp, shown=True)
 
@@ -219,17 +236,15 @@ async def test_each_message_that_is_given_up_is_counted_once_and_its_replay_stay
             again = await host.finished(answer["results"][0]["run"])
             assert [letter["run"]["id"] for letter in await dead_letters(host)] == [again["id"]]
         [begun] = otlp.with_attributes(muster__task_id=task["id"], muster__pattern="sequential")[:1]
-        [restarted] = [
-            span for span in otlp.named("start_run sequential") if span.attributes[names.TASK_ID] == again["id"]
-        ]
+        [restarted] = [span for span in otlp.named("start_run sequential") if span.attributes[TASK_ID] == again["id"]]
         assert restarted.trace_id == begun.trace_id
         [counted] = otlp.latest(names.DEAD_LETTERS.name)
         assert counted.value == 2
         assert counted.attributes == {
-            names.MESSAGING_DESTINATION: agent_queue("writer"),
-            names.AGENT: "writer",
-            names.ERROR_TYPE: "ModelRefused",
-            names.FAULT_DOMAIN: "model",
+            MESSAGING_DESTINATION: agent_queue("writer"),
+            AGENT: "writer",
+            ERROR_TYPE: "ModelRefused",
+            FAULT_DOMAIN: "model",
         }
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from shared.settings import Settings
 from shared.telemetry import names
+from shared.telemetry.attributes import ATTRIBUTES, CONTENT, FAULT_DOMAIN
 from shared.telemetry.faults import FAULT_DOMAINS
 from shared.telemetry.otel.adapter import MAX_CONTENT
 from shared.telemetry.otel.exporting import STOP_SECONDS
@@ -30,7 +31,7 @@ def test_the_spans_on_the_page_are_those_that_are_emitted() -> None:
 
 
 def test_the_attributes_on_the_page_are_those_that_are_emitted() -> None:
-    assert rows("attribute") == [[f"`{name}`", description] for name, description in names.ATTRIBUTES.items()]
+    assert rows("attribute") == [[f"`{name}`", description] for name, description in ATTRIBUTES.items()]
 
 
 def test_the_metrics_on_the_page_are_those_that_are_measured() -> None:
@@ -41,7 +42,7 @@ def test_the_metrics_on_the_page_are_those_that_are_measured() -> None:
 
 
 def test_the_fault_domains_on_the_page_are_those_of_the_table() -> None:
-    shown = {row[0].strip("`"): row[2] for row in rows(f"`{names.FAULT_DOMAIN}`")}
+    shown = {row[0].strip("`"): row[2] for row in rows(f"`{FAULT_DOMAIN}`")}
     assert shown == {domain.value: listed(sorted(kinds)) for domain, kinds in FAULT_DOMAINS.items()}
 
 
@@ -55,4 +56,4 @@ def test_the_settings_on_the_page_are_settings() -> None:
 def test_the_limits_on_the_page_are_the_limits() -> None:
     assert f"cut at {MAX_CONTENT:,} characters" in " ".join(PAGE.split())
     assert f"waits {STOP_SECONDS:g} s for it at most" in " ".join(PAGE.split())
-    assert listed(sorted(names.CONTENT)) in " ".join(PAGE.split())
+    assert listed(sorted(CONTENT)) in " ".join(PAGE.split())

@@ -17,18 +17,9 @@ from opentelemetry.trace import Link, SpanContext, SpanKind, StatusCode, TracerP
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from shared.contracts import ErrorInfo
+from shared.telemetry.attributes import CONTENT, ERROR_TYPE, EXCEPTION_MESSAGE, FAULT_DOMAIN, OF_THE_RUN
 from shared.telemetry.faults import FaultDomain, fault_domain, told_type
-from shared.telemetry.names import (
-    CONTENT,
-    ERROR_TYPE,
-    EXCEPTION_MESSAGE,
-    FAULT_DOMAIN,
-    METRICS,
-    OF_THE_RUN,
-    SERVICE,
-    MetricName,
-    SpanName,
-)
+from shared.telemetry.names import METRICS, SERVICE, MetricName, SpanName
 from shared.telemetry.otel.exporting import Exporting
 from shared.telemetry.telemetry import Attributes, Measure, Span
 

@@ -10,6 +10,23 @@ from shared.errors import AgentFailed, ModelRefused, ModelUnavailable
 from shared.state.decisions import ClaimRequest
 from shared.status import StepStatus
 from shared.telemetry import names
+from shared.telemetry.attributes import (
+    AGENT,
+    AGENT_NAME,
+    ATTEMPT,
+    COST_USD,
+    ERROR_TYPE,
+    FAULT_DOMAIN,
+    FROM_RECORD,
+    INPUT_TOKENS,
+    OPERATION_NAME,
+    OUTPUT_TOKENS,
+    PATTERN,
+    QUEUE_SECONDS,
+    STATUS,
+    STEP_ID,
+    TASK_ID,
+)
 from tests.support.app_world import USAGE, World
 from tests.support.deliveries import Deliveries
 from tests.support.documents import NOW, a_run, a_task, after
@@ -51,18 +68,18 @@ async def test_a_delivery_is_a_span_under_its_sender_with_what_came_of_it(
     assert reply.parent is not None
     assert reply.parent.span_id == agent.context.span_id
     assert agent.attributes == {
-        names.TASK_ID: "run-1",
-        names.STEP_ID: "tester",
-        names.AGENT: "tester",
-        names.ATTEMPT: 1,
-        names.OPERATION_NAME: "invoke_agent",
-        names.AGENT_NAME: "tester",
-        names.QUEUE_SECONDS: 3.0,
-        names.FROM_RECORD: False,
-        names.STATUS: "succeeded",
-        names.INPUT_TOKENS: USAGE.input_tokens,
-        names.OUTPUT_TOKENS: USAGE.output_tokens,
-        names.COST_USD: USAGE.cost_usd,
+        TASK_ID: "run-1",
+        STEP_ID: "tester",
+        AGENT: "tester",
+        ATTEMPT: 1,
+        OPERATION_NAME: "invoke_agent",
+        AGENT_NAME: "tester",
+        QUEUE_SECONDS: 3.0,
+        FROM_RECORD: False,
+        STATUS: "succeeded",
+        INPUT_TOKENS: USAGE.input_tokens,
+        OUTPUT_TOKENS: USAGE.output_tokens,
+        COST_USD: USAGE.cost_usd,
     }
 
 
@@ -72,7 +89,7 @@ async def test_a_delivery_that_is_answered_from_the_record_says_so_and_measures_
     await deliveries.deliver(task())
     once = kept.measured()
     await deliveries.deliver(task())
-    assert [each[names.FROM_RECORD] for each in of_agent(kept)] == [False, True]
+    assert [each[FROM_RECORD] for each in of_agent(kept)] == [False, True]
     assert kept.measured() == once
 
 
@@ -87,10 +104,10 @@ async def test_further_attempts_stay_in_the_trace_and_are_measured_as_the_record
         assert all(copy.traceparent == SENT for copy in copies)
         sent = AgentTask.model_validate_json(copies[0].body) if copies else None
     assert {f"{span.context.trace_id:032x}" for span in kept.spans} == {TRACE}
-    assert [each[names.STATUS] for each in of_agent(kept)] == ["retrying", "retrying", "succeeded"]
-    assert [each.get(names.ERROR_TYPE) for each in of_agent(kept)] == ["ModelUnavailable", "ModelUnavailable", None]
+    assert [each[STATUS] for each in of_agent(kept)] == ["retrying", "retrying", "succeeded"]
+    assert [each.get(ERROR_TYPE) for each in of_agent(kept)] == ["ModelUnavailable", "ModelUnavailable", None]
     step, measured = await deliveries.world.step(), kept.measured()
-    retried = {names.AGENT: "tester", names.ERROR_TYPE: "ModelUnavailable", names.FAULT_DOMAIN: "model"}
+    retried = {AGENT: "tester", ERROR_TYPE: "ModelUnavailable", FAULT_DOMAIN: "model"}
     assert measured[names.RETRIES.name] == [(retried, len(step.attempts))]
     assert step.result is not None
     assert sum(value for _, value in measured[names.COST.name]) == step.result.usage.cost_usd
@@ -104,7 +121,7 @@ async def test_what_fails_for_good_says_of_what_and_not_with_what_words(
     with pytest.raises(AgentFailed) as raised:
         await deliveries.deliver(task())
     [told] = of_agent(kept)
-    assert (told[names.STATUS], told[names.ERROR_TYPE], told[names.FAULT_DOMAIN]) == ("failed", "ModelRefused", "model")
+    assert (told[STATUS], told[ERROR_TYPE], told[FAULT_DOMAIN]) == ("failed", "ModelRefused", "model")
     assert "Kanarienvogel" not in str(raised.value) + "".join(span.to_json() for span in kept.spans)
 
 
@@ -118,9 +135,9 @@ async def test_a_step_that_is_taken_over_counts_the_call_that_may_be_paid_for_tw
     step = await world.step()
     assert (step.status, step.calls_repeated) == (StepStatus.SUCCEEDED, 1)
     measured = kept.measured()
-    assert measured[names.CALLS_REPEATED.name] == [({names.AGENT: "tester"}, 1)]
+    assert measured[names.CALLS_REPEATED.name] == [({AGENT: "tester"}, 1)]
     [(why, retries)] = measured[names.RETRIES.name]
-    assert (why[names.ERROR_TYPE], why[names.FAULT_DOMAIN], retries) == ("RunnerLost", "process", 1)
+    assert (why[ERROR_TYPE], why[FAULT_DOMAIN], retries) == ("RunnerLost", "process", 1)
 
 
 async def test_a_task_that_came_without_a_context_gets_one_for_its_copies_and_its_run(
@@ -134,7 +151,7 @@ async def test_a_task_that_came_without_a_context_gets_one_for_its_copies_and_it
     first = next(span for span in kept.spans if span.name == "invoke_agent tester")
     assert (await world.record("alone")).run.traceparent == copy.traceparent == json.loads(copy.body)["traceparent"]
     assert {span.context.trace_id for span in kept.spans} == {first.context.trace_id}
-    assert (kept.span_named("invoke_workflow tester").attributes or {})[names.PATTERN] == "agent"
+    assert (kept.span_named("invoke_workflow tester").attributes or {})[PATTERN] == "agent"
 
 
 async def test_with_telemetry_off_a_context_is_passed_on_and_none_is_made(world: World) -> None:

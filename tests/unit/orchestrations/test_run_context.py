@@ -18,6 +18,7 @@ from shared.errors import InvalidRequest
 from shared.state.documents import RunDocument
 from shared.status import RunStatus
 from shared.telemetry import names as tracing
+from shared.telemetry.attributes import FAULT_DOMAIN, PATTERN, TASK_ID
 from tests.support.app_world import World
 from tests.support.documents import NOW, a_card, a_claim, a_result, a_run, after, an_event
 from tests.support.fake_orchestration import FakeOrchestration
@@ -103,7 +104,7 @@ async def test_a_start_is_kept_as_what_began_the_run_and_told_to_its_orchestrato
     )
     start = kept.span_named("start_run sequential")
     assert run.traceparent == f"{BEGAN[:36]}{start.context.span_id:016x}-01"
-    assert start.attributes == {tracing.PATTERN: "sequential", tracing.TASK_ID: run.task_id}
+    assert start.attributes == {PATTERN: "sequential", TASK_ID: run.task_id}
     assert "traceparent" not in json.dumps(hub.given)
     begun = await begin_recorded(BeginRun(task_id=run.task_id, request=request), cards, resources)
     assert begun.traceparent == run.traceparent
@@ -114,7 +115,7 @@ async def test_a_start_that_is_refused_is_a_failed_span_and_no_run(world: World)
     request = SequentialRequest.model_validate(NESTED)
     with pytest.raises(InvalidRequest):
         await start_run(request, agents={}, orchestrations=Hub(), resources=world.but(telemetry=kept))
-    assert (kept.span_named("start_run sequential").attributes or {})[tracing.FAULT_DOMAIN] == "input"
+    assert (kept.span_named("start_run sequential").attributes or {})[FAULT_DOMAIN] == "input"
 
 
 async def test_a_task_that_is_sent_has_the_context_of_its_sending_below_the_runs(world: World) -> None:

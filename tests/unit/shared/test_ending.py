@@ -11,6 +11,19 @@ from shared.ending import advance
 from shared.errors import IllegalTransition
 from shared.status import RunStatus
 from shared.telemetry import names
+from shared.telemetry.attributes import (
+    COST_USD,
+    ERROR_TYPE,
+    FAULT_DOMAIN,
+    INPUT_TOKENS,
+    OPERATION_NAME,
+    OUTPUT_TOKENS,
+    PATTERN,
+    STATUS,
+    TASK_ID,
+    WORKFLOW,
+    WORKFLOW_NAME,
+)
 from tests.support.app_world import World, make_world
 from tests.support.documents import NOW, a_run, a_run_result
 from tests.support.kept_telemetry import KeptTelemetry
@@ -40,17 +53,17 @@ async def test_the_end_leaves_once_with_what_the_record_says(world: World) -> No
     assert f"{whole.parent.span_id:016x}" == BEGAN[36:52]
     assert (whole.end_time or 0) - (whole.start_time or 0) == 9 * 10**9
     assert whole.attributes == {
-        names.TASK_ID: "run-1",
-        names.PATTERN: "sequential",
-        names.WORKFLOW: "content",
-        names.STATUS: "completed",
-        names.OPERATION_NAME: "invoke_workflow",
-        names.WORKFLOW_NAME: "content",
-        names.INPUT_TOKENS: 70,
-        names.OUTPUT_TOKENS: 7,
-        names.COST_USD: 0.5,
+        TASK_ID: "run-1",
+        PATTERN: "sequential",
+        WORKFLOW: "content",
+        STATUS: "completed",
+        OPERATION_NAME: "invoke_workflow",
+        WORKFLOW_NAME: "content",
+        INPUT_TOKENS: 70,
+        OUTPUT_TOKENS: 7,
+        COST_USD: 0.5,
     }
-    about = {names.PATTERN: "sequential", names.WORKFLOW: "content", names.STATUS: "completed"}
+    about = {PATTERN: "sequential", WORKFLOW: "content", STATUS: "completed"}
     assert kept.measured() == {names.RUN_DURATION.name: [(about, 9.0)]}
 
 
@@ -74,4 +87,4 @@ async def test_a_run_that_failed_says_of_what(world: World) -> None:
     failed = a_run_result(RunStatus.FAILED).model_copy(update={"error": error})
     await advance("run-1", RunStatus.FAILED, world.but(telemetry=kept), result=failed)
     attributes = kept.span_named("invoke_workflow content").attributes or {}
-    assert (attributes[names.ERROR_TYPE], attributes[names.FAULT_DOMAIN]) == ("NoQuorum", "agent")
+    assert (attributes[ERROR_TYPE], attributes[FAULT_DOMAIN]) == ("NoQuorum", "agent")

@@ -9,6 +9,17 @@ from shared.messaging.bus import carried_traceparent
 from shared.messaging.dead import counted_if_dead
 from shared.messaging.sending import publish_traced, send_traced
 from shared.telemetry import names as tracing
+from shared.telemetry.attributes import (
+    AGENT,
+    ERROR_TYPE,
+    FAULT_DOMAIN,
+    MESSAGE_ID,
+    MESSAGING_DESTINATION,
+    MESSAGING_OPERATION,
+    MESSAGING_SYSTEM,
+    STEP_ID,
+    TASK_ID,
+)
 from tests.support.app_world import BrokenBus, World
 from tests.support.documents import a_task, an_event
 from tests.support.kept_telemetry import KeptTelemetry
@@ -27,13 +38,13 @@ async def test_each_task_carries_the_context_of_its_own_span(world: World) -> No
     assert [AgentTask.model_validate_json(message.body).traceparent for message in messages] == contexts
     assert {span.parent.span_id for span in kept.spans if span.parent} == {int(RUN[36:52], 16)}
     assert kept.spans[0].attributes == {
-        tracing.TASK_ID: "run-1",
-        tracing.STEP_ID: "research",
-        tracing.AGENT: "research",
-        tracing.MESSAGING_SYSTEM: "servicebus",
-        tracing.MESSAGING_DESTINATION: QUEUE,
-        tracing.MESSAGING_OPERATION: "send",
-        tracing.MESSAGE_ID: "run-1:research:1",
+        TASK_ID: "run-1",
+        STEP_ID: "research",
+        AGENT: "research",
+        MESSAGING_SYSTEM: "servicebus",
+        MESSAGING_DESTINATION: QUEUE,
+        MESSAGING_OPERATION: "send",
+        MESSAGE_ID: "run-1:research:1",
     }
 
 
@@ -50,7 +61,7 @@ async def test_a_bus_that_does_not_answer_fails_every_span_of_the_batch(world: W
     broken = world.but(telemetry=kept, bus=BrokenBus(BusUnavailable("down")))
     with pytest.raises(BusUnavailable):
         await send_traced(QUEUE, [a_task(), a_task(step_id="second")], broken, parent=None)
-    assert [(span.attributes or {})[tracing.FAULT_DOMAIN] for span in kept.spans] == ["broker", "broker"]
+    assert [(span.attributes or {})[FAULT_DOMAIN] for span in kept.spans] == ["broker", "broker"]
 
 
 async def test_with_telemetry_off_a_task_is_sent_as_it_is(world: World) -> None:
@@ -87,9 +98,9 @@ def test_a_message_that_is_given_back_dies_at_its_last_delivery(deliveries: int 
     with pytest.raises(InvalidMessage), counted_if_dead(kept, QUEUE, deliveries):
         raise InvalidMessage("no task")
     about = {
-        tracing.MESSAGING_DESTINATION: QUEUE,
-        tracing.ERROR_TYPE: "InvalidMessage",
-        tracing.FAULT_DOMAIN: "input",
+        MESSAGING_DESTINATION: QUEUE,
+        ERROR_TYPE: "InvalidMessage",
+        FAULT_DOMAIN: "input",
     }
     assert kept.measured() == ({tracing.DEAD_LETTERS.name: [(about, 1)]} if counted else {})
 
@@ -99,7 +110,7 @@ def test_a_step_that_failed_dies_of_what_it_failed_of() -> None:
     with pytest.raises(AgentFailed), counted_if_dead(kept, QUEUE, names.MAX_DELIVERIES, agent="research"):
         raise AgentFailed("it failed", cause="ModelRefused")
     [(about, _)] = kept.measured()[tracing.DEAD_LETTERS.name]
-    assert (about[tracing.AGENT], about[tracing.ERROR_TYPE]) == ("research", "ModelRefused")
+    assert (about[AGENT], about[ERROR_TYPE]) == ("research", "ModelRefused")
 
 
 def test_a_message_that_is_completed_is_no_dead_letter() -> None:

@@ -10,6 +10,17 @@ from opentelemetry.trace import StatusCode
 from shared.contracts import ErrorInfo
 from shared.errors import ModelRefused
 from shared.telemetry import names
+from shared.telemetry.attributes import (
+    AGENT,
+    ATTEMPT,
+    CIRCUIT,
+    CONTENT,
+    ERROR_TYPE,
+    FAULT_DOMAIN,
+    STEP_ID,
+    TASK_ID,
+    TOKENS_KIND,
+)
 from shared.telemetry.otel.adapter import MAX_CONTENT
 from shared.telemetry.telemetry import Attributes, Measure
 from tests.support.documents import NOW
@@ -81,7 +92,7 @@ def test_an_exception_fails_the_span_with_its_type_and_domain_and_not_with_what_
     with pytest.raises(ModelRefused), kept.span(names.CHAT, "m"):
         raise ModelRefused(CANARY)
     span = kept.span_named("chat m")
-    assert span.attributes == {names.ERROR_TYPE: "ModelRefused", names.FAULT_DOMAIN: "model"}
+    assert span.attributes == {ERROR_TYPE: "ModelRefused", FAULT_DOMAIN: "model"}
     assert (span.status.status_code, span.status.description) == (StatusCode.ERROR, None)
     assert CANARY not in span.to_json()
 
@@ -90,7 +101,7 @@ def test_a_call_that_is_called_off_is_nobodys_fault_but_the_processs() -> None:
     kept = KeptTelemetry()
     with pytest.raises(asyncio.CancelledError), kept.span(names.CHAT, "m"):
         raise asyncio.CancelledError
-    assert (kept.span_named("chat m").attributes or {})[names.FAULT_DOMAIN] == "process"
+    assert (kept.span_named("chat m").attributes or {})[FAULT_DOMAIN] == "process"
 
 
 def test_the_first_failure_that_is_told_stays() -> None:
@@ -98,34 +109,34 @@ def test_the_first_failure_that_is_told_stays() -> None:
     with kept.span(names.INVOKE_AGENT, "web") as span:
         span.failed(ErrorInfo(type="ModelRefused", message=CANARY))
         span.failed(ValueError("after"))
-    assert (kept.span_named("invoke_agent web").attributes or {})[names.ERROR_TYPE] == "ModelRefused"
+    assert (kept.span_named("invoke_agent web").attributes or {})[ERROR_TYPE] == "ModelRefused"
 
 
 @pytest.mark.parametrize("shown", [True, False])
 def test_content_leaves_only_when_it_is_asked_for(shown: bool) -> None:
     kept = KeptTelemetry(shows_content=shown)
-    content = dict.fromkeys(names.CONTENT, CANARY * 10_000)
+    content = dict.fromkeys(CONTENT, CANARY * 10_000)
     with pytest.raises(ModelRefused), kept.span(names.CHAT, "m", attributes=content):
         raise ModelRefused(CANARY)
     attributes = kept.span_named("chat m").attributes or {}
-    assert set(names.CONTENT) & set(attributes) == (set(names.CONTENT) if shown else set())
+    assert set(CONTENT) & set(attributes) == (set(CONTENT) if shown else set())
     assert (CANARY in kept.span_named("chat m").to_json()) is shown
     assert max(len(str(value)) for value in attributes.values()) <= MAX_CONTENT
 
 
 def test_what_is_said_of_the_run_is_said_of_the_spans_within_and_of_measures_that_have_room_for_it() -> None:
     kept = KeptTelemetry()
-    about: Attributes = {names.TASK_ID: "run-1", names.STEP_ID: "web", names.AGENT: "web", names.ATTEMPT: 2}
+    about: Attributes = {TASK_ID: "run-1", STEP_ID: "web", AGENT: "web", ATTEMPT: 2}
     with kept.span(names.INVOKE_AGENT, "web", attributes=about), kept.span(names.CHAT, "m"):
-        kept.record([Measure(names.TOKEN_USAGE, 5, {names.TOKENS_KIND: "input"})])
+        kept.record([Measure(names.TOKEN_USAGE, 5, {TOKENS_KIND: "input"})])
     inner = kept.span_named("chat m").attributes
-    assert inner == {names.TASK_ID: "run-1", names.STEP_ID: "web", names.AGENT: "web"}
-    assert kept.measured() == {names.TOKEN_USAGE.name: [({names.AGENT: "web", names.TOKENS_KIND: "input"}, 5)]}
+    assert inner == {TASK_ID: "run-1", STEP_ID: "web", AGENT: "web"}
+    assert kept.measured() == {names.TOKEN_USAGE.name: [({AGENT: "web", TOKENS_KIND: "input"}, 5)]}
 
 
 def test_nothing_is_inherited_once_a_span_is_over() -> None:
     kept = KeptTelemetry()
-    with kept.span(names.INVOKE_AGENT, "web", attributes={names.TASK_ID: "run-1"}):
+    with kept.span(names.INVOKE_AGENT, "web", attributes={TASK_ID: "run-1"}):
         pass
     with kept.span(names.CHAT, "m"):
         pass
@@ -137,7 +148,7 @@ async def test_spans_of_tasks_that_run_at_once_do_not_become_each_others_parents
     both = asyncio.Barrier(2)
 
     async def invoke(agent: str) -> None:
-        with kept.span(names.INVOKE_AGENT, agent, attributes={names.AGENT: agent}):
+        with kept.span(names.INVOKE_AGENT, agent, attributes={AGENT: agent}):
             await both.wait()
             with kept.span(names.CHAT, agent):
                 await both.wait()
@@ -147,7 +158,7 @@ async def test_spans_of_tasks_that_run_at_once_do_not_become_each_others_parents
         inner, outer = kept.span_named(f"chat {agent}"), kept.span_named(f"invoke_agent {agent}")
         assert inner.parent is not None
         assert inner.parent.span_id == outer.context.span_id
-        assert (inner.attributes or {})[names.AGENT] == agent
+        assert (inner.attributes or {})[AGENT] == agent
 
 
 def test_each_kind_of_instrument_keeps_what_it_is_for() -> None:
@@ -157,11 +168,11 @@ def test_each_kind_of_instrument_keeps_what_it_is_for() -> None:
             [
                 Measure(names.COST, value),
                 Measure(names.RUN_DURATION, value),
-                Measure(names.CIRCUIT_STATE, value, {names.CIRCUIT: "agent.web", names.ERROR_TYPE: None}),
+                Measure(names.CIRCUIT_STATE, value, {CIRCUIT: "agent.web", ERROR_TYPE: None}),
             ]
         )
     assert kept.measured() == {
         names.COST.name: [({}, 3)],
         names.RUN_DURATION.name: [({}, 3)],
-        names.CIRCUIT_STATE.name: [({names.CIRCUIT: "agent.web"}, 2)],
+        names.CIRCUIT_STATE.name: [({CIRCUIT: "agent.web"}, 2)],
     }

@@ -9,6 +9,7 @@ import pytest
 from shared.errors import ConfigurationError
 from shared.settings import Settings
 from shared.telemetry import names
+from shared.telemetry.attributes import TASK_ID
 from shared.telemetry.choice import chosen_telemetry
 from shared.telemetry.off import OFF
 from shared.telemetry.telemetry import Measure
@@ -92,7 +93,7 @@ def test_telemetry_that_is_off_computes_no_measure() -> None:
     OFF.record(measures())
     assert computed == []
     with OFF.span(names.CHAT, "m") as span:
-        span.set({names.TASK_ID: "run-1"})
+        span.set({TASK_ID: "run-1"})
         span.failed(ValueError())
     assert (span.traceparent, OFF.traceparent) == (None, None)
     OFF.close()

@@ -6,6 +6,7 @@ from opentelemetry.semconv._incubating.metrics import gen_ai_metrics
 from opentelemetry.semconv.attributes import error_attributes, exception_attributes, server_attributes
 
 from shared.telemetry import names
+from shared.telemetry.attributes import ATTRIBUTES, CONTENT, MESSAGE_ID, STEP_ID, TASK_ID
 
 
 def standard(module: object) -> set[str]:
@@ -26,10 +27,10 @@ def used() -> set[str]:
 
 
 def test_every_attribute_is_described_and_none_besides() -> None:
-    assert used() == set(names.ATTRIBUTES)
+    assert used() == set(ATTRIBUTES)
 
 
-@pytest.mark.parametrize("attribute", sorted(names.ATTRIBUTES))
+@pytest.mark.parametrize("attribute", sorted(ATTRIBUTES))
 def test_an_attribute_is_a_standard_one_or_begins_with_the_products_name(attribute: str) -> None:
     assert attribute in STANDARD or attribute.startswith("muster.")
 
@@ -40,11 +41,11 @@ def test_a_metric_is_a_standard_one_or_begins_with_the_products_name(metric: nam
 
 
 def test_nothing_that_holds_content_is_on_a_metric() -> None:
-    assert [metric.name for metric in names.METRICS if names.CONTENT & set(metric.attributes)] == []
+    assert [metric.name for metric in names.METRICS if CONTENT & set(metric.attributes)] == []
 
 
 def test_no_metric_has_an_attribute_with_a_value_for_each_run() -> None:
-    of_one_run = {names.TASK_ID, names.STEP_ID, names.MESSAGE_ID}
+    of_one_run = {TASK_ID, STEP_ID, MESSAGE_ID}
     assert [metric.name for metric in names.METRICS if of_one_run & set(metric.attributes)] == []
 
 
