@@ -64,6 +64,7 @@ RULES: Final[tuple[tuple[str, Place], ...]] = (
         r"python -m pytest tests/faults/test_fault_plans\.py --fault-.*",
         Elsewhere("tests/faults/test_fault_plans.py", "`--fault-plans N` carries out more of them"),
     ),
+    (r"\.venv/bin/python -m pytest tests/\S+", Elsewhere(".ci/run", "make verify")),
     (r"python -m pytest tests/\S+ --.*", Cannot("it needs an account or an emulator; its options are checked")),
     (
         r"muster .* '\{\"ids\": \[\"\.\.\.\"\].* \"repeat\": true\}\}'",
@@ -77,7 +78,22 @@ SHELL: Final = frozenset({"cat", "curl", "done", "echo", "export", "for", "grep"
 """What the shell of a page is given to call, beside the functions that the page defines."""
 
 PROGRAMS: Final = frozenset(
-    {*CANNOT, *SHELL - {"done", "for"}, "muster", "make", "pip", "git", "npm", "npx", "node", "cp", "cd", "sh", "bash"}
+    {
+        *CANNOT,
+        *SHELL - {"done", "for"},
+        "muster",
+        ".venv/bin/python",
+        "make",
+        "pip",
+        "git",
+        "npm",
+        "npx",
+        "node",
+        "cp",
+        "cd",
+        "sh",
+        "bash",
+    }
 )
 """A span that begins with one of these is a command."""
 

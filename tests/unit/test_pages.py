@@ -43,7 +43,7 @@ def test_every_fence_says_its_language(name: str) -> None:
 def test_no_command_hides_in_a_fence_that_is_not_run(name: str) -> None:
     found = fences((ROOT / name).read_text(encoding="utf-8"))
     quiet = [(fence.first, line) for fence in found if fence.language == "text" for line in fence.text.splitlines()]
-    assert [line for line in quiet if re.match(rf"\$ |({'|'.join(PROGRAMS)}) ", line[1])] == []
+    assert [line for line in quiet if re.match(rf"\$ |({'|'.join(map(re.escape, PROGRAMS))}) ", line[1])] == []
 
 
 def test_every_command_is_run_somewhere_or_it_is_said_why_it_cannot_be() -> None:
@@ -88,6 +88,13 @@ def test_every_option_of_a_module_is_in_its_help() -> None:
     for module, *arguments in called:
         options = {word.strip("[]").partition("=")[0] for word in arguments if word.strip("[]").startswith("--")}
         assert options <= set(re.findall(r"--[\w-]+", help_of(module))), module
+
+
+def test_every_file_that_a_command_names_exists() -> None:
+    words = {word for program in ("python", ".venv/bin/python") for said in statements_of(program) for word in said}
+    named = {word for word in words if re.match(r"(tests|scripts|infra|docs)/", word)}
+    assert named
+    assert [word for word in sorted(named) if not (ROOT / word).exists()] == []
 
 
 @cache
