@@ -6,7 +6,8 @@ from pydantic import JsonValue
 
 from agents.context import AgentContext
 from agents.spec import AgentSpec
-from shared.contracts import AgentInput, EventSubscription
+from shared.cards import EventSubscription
+from shared.contracts import AgentInput
 from shared.events import DATA_RECEIVED
 
 JSON_CONTENT = "application/json"

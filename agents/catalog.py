@@ -34,7 +34,7 @@ from agents.support_billing import SUPPORT_BILLING
 from agents.support_technical import SUPPORT_TECHNICAL
 from agents.web import WEB
 from agents.writer import WRITER
-from shared.contracts import AgentCard
+from shared.cards import AgentCard
 from shared.errors import ConfigurationError, NotFound
 
 

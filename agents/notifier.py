@@ -11,7 +11,8 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue
 from agents.context import AgentContext
 from agents.prompting import prompt_tokens, system_prompt, user_message
 from agents.spec import AgentSpec
-from shared.contracts import AgentInput, EventSubscription
+from shared.cards import EventSubscription
+from shared.contracts import AgentInput
 from shared.events import ANALYSIS_COMPLETED, DATA_RECEIVED, NOTIFICATION_READY
 
 SYSTEM = system_prompt(

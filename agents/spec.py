@@ -9,7 +9,8 @@ from pydantic import JsonValue
 
 from agents.context import AgentContext
 from shared import names
-from shared.contracts import AgentCard, AgentInput, EventSubscription
+from shared.cards import AgentCard, EventSubscription
+from shared.contracts import AgentInput
 from shared.retry import DEFAULT_RETRIES, RetryPolicy
 
 type Handler = Callable[[AgentContext, AgentInput], Awaitable[JsonValue]]

@@ -15,7 +15,7 @@ from agents.delivery import QueueConsumer, Reply
 from agents.poison import is_last
 from agents.queues import aware, reply_through
 from shared import names
-from shared.contracts import AgentCard
+from shared.cards import AgentCard
 from shared.errors import InvalidMessage
 from shared.events import Event, parse_event, reaction_task
 from shared.messaging.bus import carried_traceparent

@@ -29,8 +29,9 @@ from orchestrations.starter import run_document
 from orchestrations.undo_plan import plan_undo
 from shared import names
 from shared.breaker import agent_circuit, refusal
+from shared.cards import AgentCard
 from shared.circuit import Admitted, Refused
-from shared.contracts import AgentCard, AgentTask, ErrorInfo, ReplyTo
+from shared.contracts import AgentTask, ErrorInfo, ReplyTo
 from shared.ending import advance
 from shared.errors import IllegalTransition, InvalidRequest, NotFound, TerminalError
 from shared.messaging.sending import publish_traced, send_traced

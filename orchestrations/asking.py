@@ -19,17 +19,8 @@ from orchestrations.nodes import PatternRequest
 from orchestrations.run import Answer, NodeCall, Run
 from shared import names
 from shared.budget import NO_LIMIT, Allowance
-from shared.contracts import (
-    ARTIFACT_KEY,
-    MAX_POSTPONED,
-    AgentCard,
-    AgentInput,
-    AgentResult,
-    AgentTask,
-    Budget,
-    ErrorInfo,
-    Usage,
-)
+from shared.cards import AgentCard
+from shared.contracts import ARTIFACT_KEY, MAX_POSTPONED, AgentInput, AgentResult, AgentTask, Budget, ErrorInfo, Usage
 from shared.retry import DEFAULT_RETRIES
 from shared.status import StepStatus
 

@@ -8,9 +8,9 @@ from pydantic import AwareDatetime, Field, JsonValue
 
 from orchestrations.requests import AnyRequest
 from shared.budget import NO_LIMIT, Allowance
+from shared.cards import AgentCard
 from shared.contracts import (
     AgentAccount,
-    AgentCard,
     AgentInput,
     AgentName,
     Budget,

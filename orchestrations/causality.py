@@ -10,7 +10,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from shared.contracts import AgentCard, EventDraft
+from shared.cards import AgentCard
+from shared.contracts import EventDraft
 from shared.events import EventLimits, reaction_step_id
 
 

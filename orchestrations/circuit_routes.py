@@ -9,8 +9,9 @@ import azure.durable_functions as df
 import azure.functions as func
 
 from shared.breaker import CircuitBreaker, agent_circuit
+from shared.cards import AgentCard
 from shared.circuit import Circuit, CircuitState
-from shared.contracts import AgentCard, Contract
+from shared.contracts import Contract
 from shared.errors import NotFound
 from shared.http import answers_problems, json_response, read_body
 

@@ -19,7 +19,8 @@ from orchestrations.dead_letters import (
 )
 from orchestrations.durable import DurableOrchestrations
 from orchestrations.replaying import Replay, Replayer
-from shared.contracts import AgentCard, Contract
+from shared.cards import AgentCard
+from shared.contracts import Contract
 from shared.errors import InvalidRequest
 from shared.http import answers_problems, json_response, read_body, read_query
 from shared.resources import Resources

@@ -16,7 +16,8 @@ from orchestrations.outside_events import event_key
 from orchestrations.start_queue import parse_request
 from orchestrations.starter import run_id
 from shared import names
-from shared.contracts import AgentCard, AgentName, AgentTask, Contract, ErrorInfo, TaskId
+from shared.cards import AgentCard
+from shared.contracts import AgentName, AgentTask, Contract, ErrorInfo, TaskId
 from shared.errors import InvalidMessage, InvalidRequest, MusterError
 from shared.events import Event, OutsideEvent, parse_event, reaction_task
 from shared.messaging.bus import DeadLetter, MessageBus

@@ -5,7 +5,8 @@ from collections.abc import Mapping
 from pydantic import JsonValue
 
 from orchestrations.nodes import MAX_DEPTH, MAX_NODES, AgentNode, AnyNode, PatternRequest, own_request, walk
-from shared.contracts import MAX_GIVEN_DEPTH, MAX_STEP_ID, AgentCard, Rates, bounded
+from shared.cards import AgentCard, Rates
+from shared.contracts import MAX_GIVEN_DEPTH, MAX_STEP_ID, bounded
 from shared.errors import ConfigurationError, InvalidRequest
 from shared.llm.endpoint import resolve_endpoint
 from shared.llm.prices import price_of

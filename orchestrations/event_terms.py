@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from typing import Literal
 
 from orchestrations.requirements import AtLeast
-from shared.contracts import MAX_STEP_ID, AgentCard, Contract, EventType
+from shared.cards import AgentCard
+from shared.contracts import MAX_STEP_ID, Contract, EventType
 from shared.events import Attribute, EventLimits, reaction_step_id
 
 

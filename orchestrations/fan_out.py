@@ -35,7 +35,8 @@ from orchestrations.retrying import ACTIVITY_RETRY
 from orchestrations.run import Answer, NodeCall, Run
 from shared import names
 from shared.budget import NO_LIMIT, Allowance, Amount, give_back, minus, plus, set_aside, share, upper_bound, within
-from shared.contracts import AgentCard, AgentInput, AgentResult, ErrorInfo
+from shared.cards import AgentCard
+from shared.contracts import AgentInput, AgentResult, ErrorInfo
 from shared.status import StepStatus
 
 

@@ -9,7 +9,8 @@ from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, JsonValue, model_validator
 
-from shared.contracts import AgentCard, AgentName, Contract, ForWhom, JsonData
+from shared.cards import AgentCard
+from shared.contracts import AgentName, Contract, ForWhom, JsonData
 
 MAX_WIDTH = 1000
 """The most nodes that one pattern may hold."""

@@ -7,7 +7,7 @@ import azure.durable_functions as df
 from orchestrations.cancel_routes import add_cancel_routes
 from orchestrations.circuit_routes import add_circuit_routes
 from orchestrations.dead_letter_routes import add_dead_letter_routes
-from shared.contracts import AgentCard
+from shared.cards import AgentCard
 from shared.resources import Resources
 
 

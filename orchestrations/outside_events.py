@@ -18,7 +18,7 @@ from orchestrations.requests import EventDrivenRequest
 from orchestrations.start_queue import start_requested
 from orchestrations.starter import Orchestrations
 from shared import names
-from shared.contracts import AgentCard
+from shared.cards import AgentCard
 from shared.events import OutsideEvent, parse_event
 from shared.messaging.bus import carried_traceparent
 from shared.messaging.dead import counted_if_dead

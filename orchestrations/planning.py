@@ -16,7 +16,8 @@ from orchestrations.requests import HierarchicalRequest, Node
 from orchestrations.run import Answer, NodeCall, Run
 from orchestrations.steps import call_node
 from shared.budget import Allowance, set_aside, upper_bound
-from shared.contracts import ARTIFACT_KEY, MAX_STEP_ID, AgentCard, AgentInput, EarlierOutput, ErrorInfo, RunResult
+from shared.cards import AgentCard
+from shared.contracts import ARTIFACT_KEY, MAX_STEP_ID, AgentInput, EarlierOutput, ErrorInfo, RunResult
 from shared.plans import AvailableAgent, Plan, PlannedTask, PlanningRequest, plan_problems, team_of
 from shared.status import RunStatus
 

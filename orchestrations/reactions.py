@@ -23,7 +23,8 @@ from orchestrations.retrying import ACTIVITY_RETRY
 from orchestrations.run import Answer, NodeCall, Run
 from shared import names
 from shared.budget import NO_LIMIT, Amount, give_back, set_aside, upper_bound
-from shared.contracts import AgentCard, AgentInput, AgentResult
+from shared.cards import AgentCard
+from shared.contracts import AgentInput, AgentResult
 from shared.events import Event, reaction_input
 from shared.status import StepStatus
 

@@ -18,7 +18,8 @@ from orchestrations.requests import ResumeFrom, SequentialRequest
 from orchestrations.start_queue import parse_request
 from orchestrations.starter import Orchestrations, start_run
 from shared import names
-from shared.contracts import AgentCard, AgentTask, ArtifactRef, Contract
+from shared.cards import AgentCard
+from shared.contracts import AgentTask, ArtifactRef, Contract
 from shared.errors import Conflict, InvalidMessage, InvalidRequest, MessageTooLarge, NotFound
 from shared.messaging.bus import DeadLetter, OutgoingMessage
 from shared.messaging.tasks import task_message

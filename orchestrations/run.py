@@ -9,7 +9,8 @@ from durabletask.task import OrchestrationContext
 
 from orchestrations.nodes import AgentNode, AnyNode, PatternRequest, path_of
 from shared.budget import NO_LIMIT, Allowance
-from shared.contracts import AgentAccount, AgentCard, AgentInput, AgentResult, EarlierOutput, ForWhom
+from shared.cards import AgentCard
+from shared.contracts import AgentAccount, AgentInput, AgentResult, EarlierOutput, ForWhom
 from shared.status import StepStatus
 
 

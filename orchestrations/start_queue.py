@@ -21,7 +21,7 @@ from orchestrations.registry import PATTERNS
 from orchestrations.requests import AnyRequest
 from orchestrations.starter import Orchestrations, start_run
 from shared import names
-from shared.contracts import AgentCard
+from shared.cards import AgentCard
 from shared.errors import InvalidMessage, InvalidRequest, RetryableError
 from shared.messaging.bus import OutgoingMessage, carried_traceparent
 from shared.messaging.dead import counted_if_dead

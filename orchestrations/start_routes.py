@@ -14,7 +14,7 @@ from orchestrations.registry import PATTERNS, pattern
 from orchestrations.research import RESEARCHERS, ResearchParallel, research_request
 from orchestrations.starter import start_run
 from shared import names
-from shared.contracts import AgentCard
+from shared.cards import AgentCard
 from shared.http import POLL_AFTER_SECONDS, answers_problems, json_response, read_body
 from shared.resources import Resources
 from shared.state.documents import RunDocument

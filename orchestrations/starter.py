@@ -18,7 +18,8 @@ from orchestrations.nodes import PatternRequest
 from orchestrations.requests import SequentialRequest
 from orchestrations.resuming import reused, with_earlier
 from shared import names
-from shared.contracts import AgentCard, ErrorInfo, RunResult
+from shared.cards import AgentCard
+from shared.contracts import ErrorInfo, RunResult
 from shared.ending import advance
 from shared.errors import Conflict, InvalidRequest
 from shared.resources import Resources

@@ -6,7 +6,8 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from orchestrations.requirements import AtLeast
-from shared.contracts import AgentCard, AgentName, Contract
+from shared.cards import AgentCard
+from shared.contracts import AgentName, Contract
 from shared.plans import PlanLimits, TaskName, cycles
 
 MAX_TEAM = 50

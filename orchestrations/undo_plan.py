@@ -8,7 +8,8 @@ from orchestrations.calls import BeginRun, PlanUndo, UndoPlan, UndoStep
 from orchestrations.door import roster
 from orchestrations.nodes import AgentNode, PatternRequest, walk
 from shared import names
-from shared.contracts import OUTCOMES, AgentAccount, AgentCard, Outcome, Usage
+from shared.cards import AgentCard
+from shared.contracts import OUTCOMES, AgentAccount, Outcome, Usage
 from shared.errors import NotFound
 from shared.resources import Resources
 from shared.state.documents import RunRecord, StepDocument

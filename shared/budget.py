@@ -6,7 +6,8 @@ cannot together use more than there is.
 
 from math import ceil
 
-from shared.contracts import AgentCard, Contract, Usage
+from shared.cards import AgentCard
+from shared.contracts import Contract, Usage
 
 BYTES_A_TOKEN = 2
 """Texts have three to five bytes a token, and dense ones still more than two: an estimate that errs upwards."""

@@ -5,7 +5,8 @@ from typing import Annotated, Self
 
 from pydantic import Field, StringConstraints, model_validator
 
-from shared.contracts import ARTIFACT_KEY, AgentCard, AgentName, Contract, JsonData
+from shared.cards import AgentCard
+from shared.contracts import ARTIFACT_KEY, AgentName, Contract, JsonData
 
 TaskName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,39}$")]
 Instruction = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=4000)]

@@ -3,7 +3,8 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from shared.contracts import AgentCard, AgentResult, AgentTask, ErrorInfo, RunResult, Usage
+from shared.cards import AgentCard
+from shared.contracts import AgentResult, AgentTask, ErrorInfo, RunResult, Usage
 from shared.events import Event
 from shared.state.decisions import ClaimRequest
 from shared.state.documents import Attempt, PlannedStep, RunDocument

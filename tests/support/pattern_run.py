@@ -20,7 +20,8 @@ from orchestrations.calls import (
 )
 from orchestrations.nodes import PatternRequest
 from orchestrations.registry import PATTERNS
-from shared.contracts import AgentCard, AgentInput, AgentResult, ErrorInfo, RunResult
+from shared.cards import AgentCard
+from shared.contracts import AgentInput, AgentResult, ErrorInfo, RunResult
 from shared.events import Event, reaction_task
 from shared.names import nested_instance
 from tests.support.documents import a_card, a_result

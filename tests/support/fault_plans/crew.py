@@ -15,7 +15,8 @@ from agents.context import AgentContext
 from agents.spec import AgentSpec, Handler
 from orchestrations.nodes import PatternRequest
 from orchestrations.registry import PATTERNS
-from shared.contracts import AgentInput, EventSubscription
+from shared.cards import EventSubscription
+from shared.contracts import AgentInput
 from shared.errors import ModelAnswerInvalid
 from tests.support.fault_plans.process import doing
 

@@ -9,7 +9,7 @@ from agents.catalog import CATALOG, Catalog
 from agents.topology import QUEUE_OPTIONS, service_bus_topology
 from devhost.broker.topology import CorrelationFilter
 from devhost.broker.topology_file import parse_topology
-from shared.contracts import EventSubscription
+from shared.cards import EventSubscription
 from shared.errors import ConfigurationError, NotFound
 from shared.retry import RetryPolicy
 from tests.support.app_world import an_agent

@@ -9,7 +9,8 @@ from agents.context import AgentContext
 from agents.delivery import QueueConsumer
 from agents.spec import AgentSpec
 from agents.subscriptions import EventConsumer
-from shared.contracts import MAX_EVENTS, AgentInput, AgentResult, AgentTask, EventDraft, EventSubscription, ReplyTo
+from shared.cards import EventSubscription
+from shared.contracts import MAX_EVENTS, AgentInput, AgentResult, AgentTask, EventDraft, ReplyTo
 from shared.errors import AgentFailed, InvalidMessage, ModelUnavailable
 from shared.events import Event
 from shared.messaging.events import event_message

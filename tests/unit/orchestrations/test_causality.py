@@ -5,7 +5,8 @@ import random
 import pytest
 
 from orchestrations.causality import CausalTree, Cut, CutReason, Published, Reaction, subscribers_of
-from shared.contracts import AgentCard, EventDraft, EventSubscription
+from shared.cards import AgentCard, EventSubscription
+from shared.contracts import EventDraft
 from shared.events import EventLimits
 from tests.support.documents import a_card
 

@@ -8,7 +8,8 @@ import pytest
 from orchestrations.door import check_request, roster
 from orchestrations.nodes import MAX_DEPTH, MAX_NODES, PatternRequest
 from orchestrations.start_queue import parse_request, start_from_message
-from shared.contracts import MAX_GIVEN_DEPTH, Rates
+from shared.cards import Rates
+from shared.contracts import MAX_GIVEN_DEPTH
 from shared.errors import InvalidMessage, InvalidRequest, TaskHubUnavailable
 from shared.names import START_QUEUE
 from shared.settings import Settings

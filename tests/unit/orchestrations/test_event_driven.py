@@ -8,7 +8,8 @@ from pydantic import ValidationError
 
 from orchestrations.door import check_request
 from orchestrations.requests import EventDrivenRequest, SequentialRequest
-from shared.contracts import AgentCard, AgentResult, EventDraft, EventSubscription
+from shared.cards import AgentCard, EventSubscription
+from shared.contracts import AgentResult, EventDraft
 from shared.errors import InvalidRequest
 from shared.events import reaction_task
 from shared.status import RunStatus

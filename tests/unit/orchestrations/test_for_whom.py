@@ -11,7 +11,8 @@ from orchestrations.calls import Dispatch
 from orchestrations.door import check_request
 from orchestrations.requests import ParallelRequest, SequentialRequest
 from orchestrations.starter import asked
-from shared.contracts import AgentTask, EventSubscription
+from shared.cards import EventSubscription
+from shared.contracts import AgentTask
 from shared.errors import InvalidRequest
 from shared.events import reaction_task
 from tests.support.app_world import World

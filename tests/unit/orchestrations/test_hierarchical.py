@@ -8,7 +8,7 @@ from pydantic import ValidationError
 
 from orchestrations.requests import HierarchicalRequest
 from orchestrations.teamwork import stages
-from shared.contracts import AgentCard
+from shared.cards import AgentCard
 from shared.status import RunStatus
 from tests.support.documents import a_card, a_failure, a_result
 from tests.support.pattern_run import PatternRun

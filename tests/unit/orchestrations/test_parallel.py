@@ -7,7 +7,7 @@ import pytest
 from pydantic import ValidationError
 
 from orchestrations.requests import ParallelRequest
-from shared.contracts import Rates
+from shared.cards import Rates
 from shared.status import RunStatus
 from tests.support.documents import a_card, a_failure, a_result, after
 from tests.support.pattern_run import PatternRun

@@ -13,7 +13,8 @@ from orchestrations.requests import SequentialRequest
 from orchestrations.starter import start_run
 from orchestrations.undo_plan import plan_undo
 from shared import names
-from shared.contracts import AgentTask, EventSubscription
+from shared.cards import EventSubscription
+from shared.contracts import AgentTask
 from shared.errors import InvalidRequest
 from shared.state.documents import RunDocument
 from shared.status import RunStatus

@@ -12,7 +12,8 @@ from orchestrations.requests import SequentialRequest
 from orchestrations.retrying import ACTIVITY_RETRY, STORE_RETRY
 from orchestrations.run import Answer, NodeCall, Run
 from orchestrations.steps import NotRecorded, call_node, record_run
-from shared.contracts import AgentCard, AgentInput, AgentResult, AgentTask, ErrorInfo
+from shared.cards import AgentCard
+from shared.contracts import AgentInput, AgentResult, AgentTask, ErrorInfo
 from shared.status import RunStatus, StepStatus
 from tests.support.documents import a_card, a_failure, a_result, a_run_result, after
 from tests.support.fake_orchestration import FakeOrchestration

@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 from pydantic import BaseModel, ValidationError
 
+from shared.cards import AgentCard
 from shared.contracts import (
     MAX_JSON_DEPTH,
-    AgentCard,
     AgentInput,
     AgentResult,
     AgentTask,
