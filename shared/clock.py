@@ -13,7 +13,7 @@ class Clock(Protocol):
         ...
 
     async def sleep_until(self, when: datetime) -> None:
-        """Return once `now()` has reached `when`; at once when it already has. Safe to cancel."""
+        """Return after as long as it is until `when`; at once when that has come. Safe to cancel."""
         ...
 
 
@@ -25,6 +25,9 @@ class SystemClock:
         return datetime.now(UTC)
 
     async def sleep_until(self, when: datetime) -> None:
-        """Sleep on the event loop; a wall clock set back while sleeping is waited out."""
-        while (remaining := (when - self.now()).total_seconds()) > 0:
+        """Sleep on the event loop, as long as it is until `when` now.
+
+        A clock that is set meanwhile changes nothing of it: claims are renewed and calls paced by time that goes by.
+        """
+        if (remaining := (when - self.now()).total_seconds()) > 0:
             await asyncio.sleep(remaining)

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from devhost.broker.broker import Broker
 from devhost.broker.errors import BrokerError
 from devhost.host import Served
+from devhost.triggers.service_bus import ServiceBusTrigger
 from devhost.triggers.service_bus_binding import DEAD_LETTER_SUFFIX, read_entity
 
 
@@ -33,8 +34,10 @@ def what_happens(served: Served) -> list[str]:
 
 
 def _messages(served: Served, broker: Broker) -> Iterator[str]:
+    resting = {each.name for each in served.parts.triggers if isinstance(each, ServiceBusTrigger) and each.resting}
     for function in served.functions:
-        if function.trigger.type != "serviceBusTrigger":
+        # A link that failed is tried again at its time, and until then its messages wait for time.
+        if function.trigger.type != "serviceBusTrigger" or function.name in resting:
             continue
         entity = read_entity(function, served.ground.config.settings)
         path = entity.name if entity.subscription is None else f"{entity.name}/subscriptions/{entity.subscription}"

@@ -39,8 +39,9 @@ def connect(connection: Connection, entity: Entity, prefetch_count: int) -> Rece
 class ServiceBusTrigger:
     """One function's receive loop, and the client it uses."""
 
-    def __init__(self, name: str, factory: ReceiverFactory, pump: Pump, stop: StopSignal) -> None:
+    def __init__(self, name: str, factory: ReceiverFactory, pump: Pump, stop: StopSignal, link: LinkState) -> None:
         self._name = name
+        self._link = link
         self._factory = factory
         self._pump = pump
         self._stop = stop
@@ -50,6 +51,11 @@ class ServiceBusTrigger:
     def name(self) -> str:
         """The function's name."""
         return self._name
+
+    @property
+    def resting(self) -> bool:
+        """Whether it cannot receive, and waits for its next try to connect."""
+        return self._link.resting
 
     async def start(self) -> None:
         """Begin to receive. A namespace that cannot be reached is logged and tried again."""
@@ -101,7 +107,7 @@ def build_service_bus_triggers(
         dispatcher = Dispatcher(function, binding, options, invoke, clock, spans)
         state = LinkState(function.name, str(binding.entity), namespace)
         pump = _pump(binding, factory, dispatcher, options, state, clock, stop)
-        built.append(ServiceBusTrigger(function.name, factory, pump, stop))
+        built.append(ServiceBusTrigger(function.name, factory, pump, stop, state))
     return built
 
 

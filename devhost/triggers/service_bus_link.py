@@ -5,6 +5,8 @@ closed to us is a thing of one function.
 """
 
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from typing import Final
 
@@ -45,6 +47,21 @@ class LinkState:
         self._namespace = namespace
         self._failures = 0
         self._unavailable = False
+        self._resting = 0
+
+    @property
+    def resting(self) -> bool:
+        """Whether the link failed and waits for its next try."""
+        return self._resting > 0
+
+    @contextmanager
+    def rest(self) -> Iterator[None]:
+        """While the link waits for its next try."""
+        self._resting += 1
+        try:
+            yield
+        finally:
+            self._resting -= 1
 
     def up(self) -> None:
         """The link works."""

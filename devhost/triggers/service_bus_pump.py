@@ -73,7 +73,8 @@ class Link:
         except ReceiverError as failed:
             self._is_open = False
             pause = self._state.down(failed)
-            await self._stop.sleep_until(self._clock, self._clock.now() + pause)
+            with self._state.rest():
+                await self._stop.sleep_until(self._clock, self._clock.now() + pause)
             return ()
         self._state.up()
         return messages

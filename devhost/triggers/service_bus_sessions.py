@@ -68,7 +68,8 @@ class SessionPump:
             receiver = await self._stop.unless_set(self._factory.next_session(_ACCEPT))
         except ReceiverError as failed:
             pause = self._state.down(failed)
-            await self._stop.sleep_until(self._clock, self._clock.now() + pause)
+            with self._state.rest():
+                await self._stop.sleep_until(self._clock, self._clock.now() + pause)
             return None
         self._state.up()
         return receiver

@@ -91,6 +91,25 @@ async def test_a_malformed_message_is_mended_and_replayed_and_its_run_completes(
     assert await listed(host) == []
 
 
+async def test_a_dead_letter_that_is_not_worth_it_is_thrown_away_and_the_log_says_by_whom(host: MusterHost) -> None:
+    await send(host, "research-tasks", {"task_id": "night-3", "agent": "research"}, "night-3")
+    await send(host, "research-tasks", {"task_id": "night-4", "agent": "research"}, "night-4")
+
+    async def both() -> list[dict[str, Any]]:
+        found = await listed(host)
+        return found if len(found) == 2 else []
+
+    first, second = await eventually(both, within=20)
+    _, answer, _ = await host.post(
+        "/api/dead-letters/discard", json.dumps({"ids": [first["id"]], "by": "Ann"}).encode()
+    )
+    [result] = answer["results"]
+    assert (result["id"], result["action"]) == (first["id"], "discarded")
+    assert "refused" in result["detail"], "it cannot be replayed as it is"
+    assert [each["id"] for each in await listed(host)] == [second["id"]]
+    assert f"Ann throws {first['id']} away" in host.process.log
+
+
 @pytest.fixture(scope="module")
 def demonstrations() -> Mapping[str, Sequence[str]]:
     return run_suite(DEMONSTRATIONS)

@@ -12,14 +12,14 @@ import subprocess
 import sys
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import pytest
 from azure.servicebus import ServiceBusMessage
 from azure.servicebus.aio import ServiceBusClient
 
 from tests.support.eventually import eventually
-from tests.support.page_ground import BY_PAGE, LONGEST_SECONDS, PATH, Ground, check, on_a_host
+from tests.support.page_ground import BY_PAGE, LONGEST_SECONDS, PATH, PATIENT, Ground, check, on_a_host
 from tests.support.pages import ROOT, Command, fences, programs_of
 from tests.support.shell import Shell
 
@@ -42,22 +42,35 @@ IN_REPOSITORY: Final = list(
 )
 
 
-async def a_run_that_is_stuck(ground: Ground) -> None:
-    """Its research is done and can be undone, and the writer's model takes its time."""
-    ground.model.hold = True
-    agents = [{"agent": "research", "undo": "editor"}, "writer", "editor"]
-    request = {"request": "A trip", "compensate": "always", "agents": agents}
+async def begun(ground: Ground, request: Mapping[str, Any]) -> str:
+    """The id of a run that was begun, which the shell knows as `TASK`."""
     status, body, _ = await ground.host.post("/api/workflows/sequential", json.dumps(request).encode())
     assert status == 202, body
-    task_id = body["task_id"]
-    await eventually(lambda: len(ground.model.requests) == 2)
-    await ground.shell.run(f"TASK={task_id}")
+    await ground.shell.run(f"TASK={body['task_id']}")
+    return str(body["task_id"])
+
+
+async def a_run_that_is_over(ground: Ground) -> None:
+    """Its one step waited and ran."""
+    await ground.host.finished(await begun(ground, {"request": "Tides", "agents": ["writer"]}))
+
+
+async def a_run_that_is_stuck(ground: Ground) -> None:
+    """Its research is done and can be undone, and the writer's model takes its time."""
+    await ground.faults({"system": "You are a writer", "delay": 300})
+    agents = [{"agent": "research", "undo": "editor"}, "writer", "editor"]
+    task_id = await begun(ground, {"request": "A trip", "compensate": "always", "agents": agents})
+
+    async def writing() -> bool:
+        _, task = await ground.host.get(f"/api/task/{task_id}")
+        return [step["status"] for step in task["steps"]] == ["succeeded", "running", "pending"]
+
+    await eventually(writing)
 
 
 async def a_dead_letter(ground: Ground) -> None:
     """The publisher refuses an input without text, which no further attempt would mend."""
-    ground.model.hold = False
-    ground.model.open.set()
+    await ground.faults()
     task = {"task_id": "night-1", "step_id": "p", "agent": "publisher", "input": {"request": {}}}
     message = ServiceBusMessage(json.dumps(task), message_id="night-1:p:1")
     async with (
@@ -73,6 +86,7 @@ async def a_dead_letter(ground: Ground) -> None:
 
 
 BEFORE: Final[Mapping[str, Callable[[Ground], Awaitable[None]]]] = {
+    "Messages pile up": a_run_that_is_over,
     "A run is stuck": a_run_that_is_stuck,
     "Dead letters grow": a_dead_letter,
 }
@@ -81,7 +95,7 @@ BEFORE: Final[Mapping[str, Callable[[Ground], Awaitable[None]]]] = {
 
 @pytest.mark.parametrize("page", WITH_A_HOST)
 async def test_a_pages_calls_of_a_running_host_are_answered(tmp_path: Path, page: str) -> None:
-    async with on_a_host(tmp_path, offline=True) as ground:
+    async with on_a_host(tmp_path) as ground:
         for command in BY_PAGE[page]:
             await ground.say(command)
 
@@ -94,6 +108,7 @@ async def test_an_operators_commands_do_what_the_page_says(tmp_path: Path) -> No
                 await BEFORE[command.section](ground)
             visited.add(command.section)
             await ground.say(command)
+            await ground.shell.run(PATIENT)
     assert visited >= set(BEFORE)
 
 

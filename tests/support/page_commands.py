@@ -70,6 +70,9 @@ RULES: Final[tuple[tuple[str, Place], ...]] = (
         r"muster .* '\{\"ids\": \[\"\.\.\.\"\].* \"repeat\": true\}\}'",
         Elsewhere("tests/faults/test_agent_calls.py", "repeat=True"),
     ),
+    (r"attempts \$TASK", Elsewhere("tests/integration/test_page_demonstrations.py", "See it fail, and mend it")),
+    (r"AGAIN=.*resume_from.*", Elsewhere("tests/unit/orchestrations/test_resuming.py", "resume_from")),
+    (r"rm -f \.muster/state\.db.*", Cannot("it is for a host that is stopped, and takes its runs away")),
     (r"pip install", Elsewhere("scripts/bootstrap.sh", "pip install")),
 )
 """By the whole statement, as a regular expression; the first that fits."""

@@ -1,4 +1,4 @@
-"""Where the commands of a page are typed: a shell, and beside it a running host with a model."""
+"""Where the commands of a page are typed: a shell, and beside it a running host."""
 
 import os
 import re
@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from tests.support.chat_model import ChatModel, chat_model
+import aiohttp
+
 from tests.support.muster_host import MusterHost, muster_host
 from tests.support.page_commands import Here, page_commands, place_of
 from tests.support.pages import PAGES, ROOT, Command
@@ -23,27 +24,31 @@ BY_PAGE: Final[Mapping[str, list[Command]]] = {
     for name in (page.relative_to(ROOT).as_posix() for page in PAGES)
 }
 """The commands that run here, in the order of their page."""
-
-
-class OpenedByHand(ChatModel):
-    """A model that answers until it is told to hold whoever asks next."""
-
-    hold = False
-
-    def say(self, asked: dict[str, Any]) -> str:
-        """The answer; after it the model is closed when it was to be."""
-        if self.hold:
-            self.open.clear()
-        return super().say(asked)
+# This machine may be busier than the reader's: a pause here lasts at least until what it is for has happened.
+PATIENT: Final = r"""
+none() { muster "$MUSTER/tasks?status=$1" | grep -q '"tasks": \[\]'; }
+sleep() {
+    command sleep "$1"
+    if [ "$1" = 1 ]; then until circuit agent.academic | grep -qv "'open'"; do command sleep 0.1; done
+    else until none pending && none running; do command sleep 0.2; done; fi
+}
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class Ground:
-    """A running host, its model, and the shell of the person who looks after it."""
+    """A running host with its own offline model, and the shell of the person who looks after it."""
 
     host: MusterHost
-    model: OpenedByHand
     shell: Shell
+
+    async def faults(self, *rules: Mapping[str, Any]) -> None:
+        """Have the model misbehave by these rules."""
+        async with (
+            aiohttp.ClientSession() as session,
+            session.put(f"{self.host.process.url}/v1/faults", json={"rules": rules}) as answer,
+        ):
+            assert answer.status == 200, await answer.text()
 
     async def say(self, command: Command) -> None:
         """Type a command of a page, at this host's address. Fails unless it does what the page says."""
@@ -52,15 +57,15 @@ class Ground:
 
 
 @asynccontextmanager
-async def on_a_host(folder: Path, *, offline: bool = False) -> AsyncIterator[Ground]:
-    """A ground whose host keeps its files where a page looks for them; `offline` leaves it to its own model."""
-    model = OpenedByHand()
-    async with chat_model(model), muster_host(folder, model_url="" if offline else model.url) as host:
+async def on_a_host(folder: Path) -> AsyncIterator[Ground]:
+    """A ground whose host keeps its files where a page looks for them."""
+    async with muster_host(folder, model_url="") as host:
         (folder / ".devhost").symlink_to(folder / "host")
+        (folder / ".muster").symlink_to(folder / "data")
         # An answer that says no is a failure, as it is to who reads it.
         (folder / ".curlrc").write_text("fail-with-body\n", encoding="ascii")
         async with Shell(folder, {"PATH": PATH, "HOME": str(folder)}) as shell:
-            yield Ground(host, model, shell)
+            yield Ground(host, shell)
 
 
 def check(command: Command, said: Said) -> None:
