@@ -15,13 +15,13 @@ from shared.state.charges import Charges
 from shared.state.cosmos_container import AlreadyThere, Changed, CosmosConnection, CosmosContainer, Item, NotThere
 from shared.state.cosmos_documents import (
     EventBodies,
+    advanced_head,
     change,
     claim_digest,
     is_left_over,
     run_item,
     run_item_id,
     run_of,
-    run_time_to_live,
     step_head,
     step_item,
     step_item_id,
@@ -30,6 +30,7 @@ from shared.state.cosmos_documents import (
 )
 from shared.state.cosmos_lists import counts, page
 from shared.state.cosmos_logs import numbered_log, purge, store_log
+from shared.state.cosmos_reports import Reports
 from shared.state.decisions import (
     ClaimDecision,
     Claimed,
@@ -42,6 +43,7 @@ from shared.state.decisions import (
     decide_record,
     decide_release,
     decide_renewal,
+    is_claimed_by,
     is_taken_over,
     why_unwanted,
 )
@@ -49,7 +51,7 @@ from shared.state.documents import Attempt, RunDocument, RunRecord, StepDocument
 from shared.state.events import EventLog, RunAdvanced, RunCreated, StepClaimed, StepRecorded, StepReleased, StepRenewed
 from shared.state.listing import RunFilter, RunPage
 from shared.state.projection import apply_to_step
-from shared.status import RUN_TRANSITIONS, RunStatus, StepStatus, run_is_over
+from shared.status import RUN_TRANSITIONS, RunStatus, StepStatus
 
 _ROUNDS = 8
 _DOCUMENTS = "select * from c where c.task_id = @run and c.kind in ('run', 'step')"
@@ -66,6 +68,7 @@ class CosmosState:
     ) -> None:
         self.charges = Charges()
         self._container = CosmosContainer(connection, self.charges)
+        self._reports = Reports(self._container, self.charges)
         self._bodies = EventBodies(artifacts)
         self._retention = retention
 
@@ -118,9 +121,8 @@ class CosmosState:
                 return
             stored = await self._bodies.packed(task_id, event)
             try:
-                await self._reporting(
-                    task_id, str(item["id"]), {"updated_at": stored["at"]}, stored, etag=str(item["_etag"])
-                )
+                operations = change({"updated_at": stored["at"]}, stored)
+                await self._reports.patch(task_id, str(item["id"]), operations, etag=str(item["_etag"]))
             except (Changed, NotThere):
                 continue
             return
@@ -141,7 +143,7 @@ class CosmosState:
             try:
                 item = None if fresh else await self._read_step_item(run, task_id, step_id)
                 step = await self._step(item) if item is not None else None
-                if number > 0 and step is not None and _is_claimed_by(step, request):
+                if number > 0 and step is not None and is_claimed_by(step, request):
                     # The client sends a write again when its connection breaks off, and the first one had arrived.
                     return Claimed(step)
                 decision = decide_claim(run, step, request)
@@ -193,10 +195,8 @@ class CosmosState:
         if not is_task_id(task_id):
             return None
         log = await numbered_log(self._container, self._bodies, task_id, self._retention)
-        if log is None:
-            return None
-        units = (log.request_units or 0) + self.charges.unreported(task_id)
-        return log.model_copy(update={"request_units": round(units, 2)})
+        units = self.charges.unreported(task_id)
+        return log and log.model_copy(update={"request_units": round((log.request_units or 0) + units, 2)})
 
     async def list_runs(self, asked: RunFilter, *, limit: int, continuation: str | None = None) -> RunPage:
         """A page of runs, from the index; see `StateStore.list_runs`."""
@@ -241,16 +241,10 @@ class CosmosState:
     async def _run_by_a_write(self, task_id: str) -> RunDocument | None:
         """The run as the service itself knows it. A read may be late where another process has just created it, and
         to be told that there is no such run is the end of a step; a write is decided where the truth is."""
-        units = self.charges.take(task_id)
-        report = [{"op": "incr", "path": "/request_units", "value": round(units, 2)}]
         try:
-            item = await self._container.patch(run_item_id(task_id), task_id, report)
+            return await self._run(await self._reports.patch(task_id, run_item_id(task_id), []))
         except NotThere:
             return None
-        except BaseException:
-            self.charges.give_back(task_id, units)
-            raise
-        return await self._run(item)
 
     async def _patch_run(self, task_id: str, event: RunAdvanced, stored: Item) -> Item:
         before = [status for status in RunStatus if event.to in RUN_TRANSITIONS[status]]
@@ -259,12 +253,8 @@ class CosmosState:
         if not before:
             raise Changed
         condition = f"c.status in ({', '.join(f"'{status}'" for status in before)})"
-        asked = {line.agent for line in event.result.account} if event.result else set()
-        over = run_is_over(event.to)
-        head: Item = {"status": event.to.value, "updated_at": stored["at"], "asked": sorted(asked)}
-        head["completed_at"] = stored["at"] if over else None
-        head |= run_time_to_live(event.to, self._retention)
-        return await self._reporting(task_id, run_item_id(task_id), head, stored, condition=condition)
+        operations = change(advanced_head(event, stored["at"], self._retention), stored)
+        return await self._reports.patch(task_id, run_item_id(task_id), operations, condition=condition)
 
     async def _write_claim(
         self, task_id: str, item: Item | None, step: StepDocument | None, event: StepClaimed
@@ -275,7 +265,7 @@ class CosmosState:
             await self._container.create(step_item(claimed, [stored]), task_id)
         else:
             head = {name: step_head(claimed)[name] for name in ("status", "attempt", "claim")}
-            await self._reporting(task_id, str(item["id"]), head, stored, etag=str(item["_etag"]))
+            await self._reports.patch(task_id, str(item["id"]), change(head, stored), etag=str(item["_etag"]))
         return claimed
 
     async def _patch_held(
@@ -291,11 +281,11 @@ class CosmosState:
             raise ClaimLost(f"step {event.step_id} is no longer claimed by {owner}")
         item_id = step_item_id(task_id, event.step_id)
         stored = await self._bodies.packed(task_id, event)
-        head = head | step_time_to_live(self._retention)
+        operations = change(head | step_time_to_live(self._retention), stored)
         for _ in range(_ROUNDS):
             try:
                 condition = f"c.claim = '{claim_digest(owner)}' and c.status = 'running'"
-                await self._reporting(task_id, item_id, head, stored, condition=condition)
+                await self._reports.patch(task_id, item_id, operations, condition=condition)
             except (Changed, NotThere):
                 item = await self._container.read(item_id, task_id)
                 if refused(await self._step(item) if item is not None else None):
@@ -303,30 +293,6 @@ class CosmosState:
             else:
                 return
         raise _contended(task_id)
-
-    async def _reporting(
-        self,
-        task_id: str,
-        item_id: str,
-        head: Item,
-        event: Item,
-        *,
-        condition: str | None = None,
-        etag: str | None = None,
-    ) -> Item:
-        """Patch a document, and write into it what its run has cost since that was last written down."""
-        units = self.charges.take(task_id)
-        patch = change(head, event, units)
-        try:
-            return await self._container.patch(item_id, task_id, patch, condition=condition, etag=etag)
-        except BaseException:
-            self.charges.give_back(task_id, units)
-            raise
-
-
-def _is_claimed_by(step: StepDocument, request: ClaimRequest) -> bool:
-    made = (step.owner, step.started_at, step.lease_until)
-    return step.status is StepStatus.RUNNING and made == (request.owner, request.now, request.lease_until)
 
 
 def _contended(task_id: str) -> StoreUnavailable:

@@ -185,6 +185,18 @@ def step_head(step: StepDocument) -> Item:
     }
 
 
+def advanced_head(event: RunAdvanced, at: str, retention: timedelta | None) -> Item:
+    """What a run's document says at its head once it has been moved on; `at` is when, as its event has it."""
+    asked = {line.agent for line in event.result.account} if event.result else set()
+    return {
+        "status": event.to.value,
+        "updated_at": at,
+        "asked": sorted(asked),
+        "completed_at": at if run_is_over(event.to) else None,
+        **run_time_to_live(event.to, retention),
+    }
+
+
 def run_time_to_live(status: RunStatus, retention: timedelta | None) -> Item:
     """The field by which the service deletes a run that is over, some time after its last write; empty to keep it."""
     return {} if retention is None or not run_is_over(status) else {"ttl": int(retention.total_seconds())}
@@ -203,14 +215,10 @@ def is_left_over(run: RunDocument, first: RunEvent) -> bool:
     return first.at < run.created_at - _CLOCKS
 
 
-def change(head: Item, event: Item, request_units: float) -> list[Item]:
+def change(head: Item, event: Item) -> list[Item]:
     """A change of a document as the operations of a patch: a new head, and the event that tells of it."""
     sets = [{"op": "set", "path": f"/{name}", "value": value} for name, value in head.items()]
-    return [
-        *sets,
-        {"op": "add", "path": "/events/-", "value": event},
-        {"op": "incr", "path": "/request_units", "value": round(request_units, 2)},
-    ]
+    return [*sets, {"op": "add", "path": "/events/-", "value": event}]
 
 
 def corrupted(item: Item, reason: str) -> StateCorrupted:

@@ -121,6 +121,12 @@ def is_taken_over(step: StepDocument | None) -> bool:
     return step is not None and step.status is StepStatus.RUNNING
 
 
+def is_claimed_by(step: StepDocument, request: ClaimRequest) -> bool:
+    """Whether the step is held as this very request, if granted, would have it held."""
+    made = (step.owner, step.started_at, step.lease_until)
+    return step.status is StepStatus.RUNNING and made == (request.owner, request.now, request.lease_until)
+
+
 def why_unwanted(run: RunDocument, step_id: str) -> NotWanted | None:
     """Why nobody waits for this step of a run; None when somebody does."""
     undoing = run.status is RunStatus.CANCELLING and names.undoes(step_id)
