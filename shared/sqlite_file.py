@@ -6,6 +6,7 @@ a call that is cancelled cannot leave its transaction to the next one. A write i
 
 import asyncio
 import sqlite3
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -13,6 +14,8 @@ from pathlib import Path
 from shared.errors import StateCorrupted, StoreUnavailable
 
 _DAMAGED = (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT)
+_LONGEST_WAIT_SECONDS = 10.0
+_LOOK_AGAIN_SECONDS = 0.01
 
 
 class SqliteFile:
@@ -62,6 +65,24 @@ class SqliteFile:
             raise StoreUnavailable(f"{where} did not answer: {_cause(error)}") from error
         except OSError as error:
             raise StoreUnavailable(f"{where} cannot be opened: {error}") from error
+
+
+def write_ahead(db: sqlite3.Connection) -> None:
+    """Put the file into write-ahead mode, where it is not. Raises `sqlite3.OperationalError` when others hold it.
+
+    Others who do the same at this moment are waited for here: to spare them a deadlock, SQLite does not wait by itself
+    where each would have to let the other go first.
+    """
+    until = time.monotonic() + _LONGEST_WAIT_SECONDS
+    while True:
+        try:
+            db.execute("pragma journal_mode = wal")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > until:
+                raise
+            time.sleep(_LOOK_AGAIN_SECONDS)
+        else:
+            return
 
 
 def _cause(error: sqlite3.Error) -> str:

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from shared.errors import StateCorrupted
 from shared.memory.entries import MAX_ENTRIES, MEMORY, Fact, Scope, Turn, microseconds
 from shared.memory.search import searched_words
-from shared.sqlite_file import SqliteFile
+from shared.sqlite_file import SqliteFile, write_ahead
 
 SCHEMA_VERSION = 1
 _TABLES = """
@@ -103,7 +103,7 @@ def _connect(path: Path) -> sqlite3.Connection:
 def _prepare(db: sqlite3.Connection, path: Path) -> None:
     # Nothing may be written before this: a file of a later version is kept in another way.
     if _version(db, path) == 0:
-        db.execute("pragma journal_mode = wal")
+        write_ahead(db)
         db.execute("begin immediate")
         with db:
             # Another process may have been faster since.

@@ -7,6 +7,7 @@ from pathlib import Path
 from pydantic import BaseModel, ValidationError
 
 from shared.errors import StateCorrupted
+from shared.sqlite_file import write_ahead
 from shared.state.documents import RunDocument, StepDocument
 from shared.state.events import RunEvent, RunFound, StepFound
 from shared.state.listing import search_words, summary_of
@@ -126,7 +127,7 @@ def _prepare(db: sqlite3.Connection, path: Path) -> None:
     if _version(db, path) == SCHEMA_VERSION:
         db.execute("pragma synchronous = full")
         return
-    db.execute("pragma journal_mode = wal")
+    write_ahead(db)
     db.execute("pragma synchronous = full")
     db.execute("begin immediate")
     with db:

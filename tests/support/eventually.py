@@ -13,7 +13,7 @@ async def eventually[T](
 ) -> T: ...
 @overload
 async def eventually[T](probe: Callable[[], T], *, within: float = ..., every: float = ...) -> T: ...
-async def eventually(probe: Callable[[], Any], *, within: float = 10.0, every: float = 0.02) -> Any:
+async def eventually(probe: Callable[[], Any], *, within: float = 30.0, every: float = 0.02) -> Any:
     """Call `probe` until it returns something truthy and return that; `AssertionError` after `within` seconds."""
     deadline = time.monotonic() + within
     while True:

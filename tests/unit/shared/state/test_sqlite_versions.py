@@ -115,3 +115,16 @@ async def test_a_file_that_was_brought_up_to_date_has_this_version(tmp_path: Pat
     with closing(sqlite3.connect(path)) as db:
         assert db.execute("pragma user_version").fetchone() == (SCHEMA_VERSION,)
         assert db.execute("pragma integrity_check").fetchone() == ("ok",)
+
+
+async def test_a_crowd_that_opens_a_file_of_version_1_at_once_waits_for_each_other(tmp_path: Path) -> None:
+    """SQLite gives up at once where two connections go over to write-ahead mode; so often, one always met another."""
+    path = await a_file_of_version_1(tmp_path)
+    for number in range(20):
+        copy = tmp_path / f"copy-{number}.db"
+        copy.write_bytes(path.read_bytes())
+        stores = [SqliteState(copy) for _ in range(8)]
+        records = await asyncio.gather(*(store.read_run("run-1") for store in stores))
+        assert all(record == records[0] and record is not None for record in records)
+        for store in stores:
+            await store.close()
