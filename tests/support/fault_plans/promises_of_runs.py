@@ -12,12 +12,17 @@ from tests.support.fault_plans.evidence import OVER, Evidence
 from tests.support.fault_plans.observed import Advanced, Granted, Sent
 
 COST_OF_A_CALL = 0.01
-PERHAPS_SENT = ("the task could not be sent", "the event could not be published")
-"""How a line begins for a step whose message nobody knows to have been sent: the run goes on without its answer."""
+LATEST_SECONDS = 3600.0
+"""How long after its deadline a run may end: what goes wrong may keep its end from being recorded, or undone steps."""
+UNANSWERED = ("the task could not be sent", "the event could not be published", "a message to ")
+"""How a line begins for a step whose message may not have been sent, or of which one could not be read.
+
+The run goes on without its answer, whatever becomes of the step.
+"""
 
 
 def every_run_ends(evidence: Evidence) -> Iterator[str]:
-    """The orchestration ends, the run's document says how, and no message is left lying."""
+    """The orchestration ends, the run's document says how, in time, and no message is left lying."""
     ending = evidence.observed.ending
     if ending.record is None:
         yield "there is no run"
@@ -30,6 +35,9 @@ def every_run_ends(evidence: Evidence) -> Iterator[str]:
         yield f"its orchestration is {ending.orchestration}"
     if ending.lying:
         yield f"messages lie in their queues: {sorted(ending.lying)}"
+    ended = next((each.at for each in evidence.observed.all(Advanced) if each.status in OVER), 0.0)
+    if ended > evidence.request.seconds_in_all + LATEST_SECONDS:
+        yield f"the run had {evidence.request.seconds_in_all:g} s, and ended after {ended:g}"
 
 
 def the_account_is_whole(evidence: Evidence) -> Iterator[str]:
@@ -108,7 +116,7 @@ def _is_counted(evidence: Evidence, line: AgentAccount) -> bool:
     step = evidence.steps.get(line.step_id)
     if step is None or step.result is None or line.outcome is Outcome.SKIPPED:
         return False
-    if line.cause is not None and line.cause.startswith(PERHAPS_SENT):
+    if line.cause is not None and line.cause.startswith(UNANSWERED):
         return False
     said = step.result.error.message if step.result.error else None
     return line.outcome is Outcome.FAILED or line.cause == said

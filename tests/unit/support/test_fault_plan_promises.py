@@ -14,6 +14,7 @@ from shared.status import RunStatus, StepStatus
 from tests.support.documents import NOW
 from tests.support.fault_plans.evidence import Evidence
 from tests.support.fault_plans.observed import (
+    Advanced,
     Affected,
     Answered,
     Asked,
@@ -133,6 +134,7 @@ BROKEN: list[tuple[str, Callable[[], Observed]]] = [
             record=record().model_copy(update={"run": record().run.model_copy(update={"status": RunStatus.RUNNING})})
         ),
     ),
+    ("every_run_ends", lambda: renumbered([Advanced(0, 1e5, RunStatus.COMPLETED), *sound().seen])),
     ("the_account_is_whole", lambda: with_result(account=())),
     ("the_account_is_whole", lambda: with_result(account=record().run.result.account * 2)),  # type: ignore[union-attr]
     ("the_account_is_whole", lambda: with_ending(output={"status": "failed"})),
