@@ -1,9 +1,8 @@
 """What an event-driven run is asked besides what every pattern is, and whether there are agents for it."""
 
 from collections.abc import Mapping
-from typing import Literal
 
-from orchestrations.requirements import AtLeast
+from orchestrations.requirements import AllOrSome, AtLeast
 from shared.cards import AgentCard
 from shared.contracts import MAX_STEP_ID, Contract, EventType
 from shared.events import Attribute, EventLimits, reaction_step_id
@@ -16,7 +15,7 @@ class EventTerms(Contract):
     subject: Attribute | None = None
     source: Attribute | None = None
     limits: EventLimits = EventLimits()
-    require: Literal["all"] | AtLeast = AtLeast(at_least=1)
+    require: AllOrSome = AtLeast(at_least=1)
 
     def found_later(self, agents: Mapping[str, AgentCard]) -> tuple[str, ...]:
         """Whoever subscribes to anything."""

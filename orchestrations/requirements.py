@@ -1,8 +1,8 @@
 """Whose answers a request requires before it is content."""
 
-from typing import Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, ValidationError, ValidatorFunctionWrapHandler, WrapValidator
 
 from shared.contracts import Contract
 
@@ -19,5 +19,22 @@ class First(Contract):
     first: int = Field(ge=1)
 
 
-type Requirement = Literal["all", "any"] | AtLeast | First
+def _or_say(forms: str) -> WrapValidator:
+    """A validator that answers what fits none of several forms with all of them, and not with each one's complaint."""
+
+    def checked(value: Any, handler: ValidatorFunctionWrapHandler) -> Any:
+        try:
+            return handler(value)
+        except ValidationError:
+            raise ValueError(f"give {forms}, with a number from 1") from None
+
+    return WrapValidator(checked)
+
+
+type Requirement = Annotated[
+    Literal["all", "any"] | AtLeast | First, _or_say('"all", "any", {"at_least": 2} or {"first": 2}')
+]
 """Whose answers are required. `any` is the first one."""
+
+type AllOrSome = Annotated[Literal["all"] | AtLeast, _or_say('"all" or {"at_least": 2}')]
+"""How many parts or reactions are required, where nothing can be called off."""

@@ -1,11 +1,11 @@
 """What a team is asked besides what every pattern is, and whether there are agents for it."""
 
 from collections.abc import Collection, Mapping
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import Field
 
-from orchestrations.requirements import AtLeast
+from orchestrations.requirements import AllOrSome, AtLeast
 from shared.cards import AgentCard
 from shared.contracts import AgentName, Contract
 from shared.plans import PlanLimits, TaskName, cycles
@@ -23,7 +23,7 @@ class TeamTerms(Contract):
     agents: Annotated[tuple[AgentName, ...], Field(max_length=1000)] = ()
     limits: PlanLimits = PlanLimits()
     rework: int = Field(default=1, ge=0, le=3)
-    require: Literal["all"] | AtLeast = "all"
+    require: AllOrSome = "all"
 
     def found_later(self, agents: Mapping[str, AgentCard]) -> tuple[str, ...]:
         """Whoever a planner may choose."""

@@ -59,8 +59,9 @@ def read_body[M: BaseModel](request: func.HttpRequest, contract: type[M]) -> M:
     """The request's body as `contract`. Raises `Problem` 413, 415 or 400, the last with the field's name."""
     content_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if content_type != "application/json":
-        got = content_type or "no content type"
-        raise Problem(415, "unsupported-media-type", "Unsupported media type", f"send application/json, not {got}")
+        named = f"is {content_type}" if content_type else "is missing"
+        detail = f"the header Content-Type {named[:200]}: send application/json"
+        raise Problem(415, "unsupported-media-type", "Unsupported media type", detail)
     body = request.get_body()
     if len(body) > MAX_BODY_BYTES:
         raise Problem(413, "body-too-large", "Body too large", f"a body may have at most {MAX_BODY_BYTES} bytes")

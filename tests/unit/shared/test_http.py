@@ -67,6 +67,7 @@ def test_json_is_read_however_its_type_is_spelt(content_type: str) -> None:
 async def test_a_body_of_another_type_is_415(content_type: str | None) -> None:
     said = await problem(b'{"topic": "tides"}', content_type)
     assert (said["status"], said["type"]) == (415, "urn:muster:problem:unsupported-media-type")
+    assert said["detail"].startswith("the header Content-Type is ")
 
 
 async def test_a_body_over_the_limit_is_413_and_one_at_the_limit_is_read() -> None:
