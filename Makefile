@@ -6,13 +6,14 @@ READY := $(VENV)/.ready
 PYTEST := $(PY) -m pytest -n 4 --dist loadscope
 TOPIC ?=
 STATE ?=
-export PYTHON TOPIC STATE FILE PROFILE COUNTS
+PORT ?=
+export PYTHON TOPIC STATE PORT FILE PROFILE COUNTS
 
 .DEFAULT_GOAL := help
 .PHONY: help demo run import-run test verify lint format types bench bench-hub lock topology workbook infra-check cost clean
 
 help: ## show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-13s%s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 $(READY): requirements-dev.txt .python-version scripts/bootstrap.sh
 	@sh scripts/bootstrap.sh $(VENV)
@@ -21,11 +22,11 @@ $(READY): requirements-dev.txt .python-version scripts/bootstrap.sh
 demo: $(READY) ## run the content pipeline once on this machine, or a pattern (TOPIC="...", PATTERN=consensus, STATE=cosmos)
 	@$(PY) -m scripts.$${PATTERN:+pattern_}demo $${PATTERN:+--pattern "$$PATTERN"} $${TOPIC:+--topic "$$TOPIC"} $${STATE:+--state "$$STATE"}
 
-run: $(READY) ## keep the local host up and print three calls to try
-	@$(PY) -m scripts.run $${STATE:+--state "$$STATE"}
+run: $(READY) ## keep the local host up and print three calls to try (PORT=7072)
+	@$(PY) -m scripts.run $${STATE:+--state "$$STATE"} $${PORT:+--port "$$PORT"}
 
 import-run: $(READY) ## take an exported run into the state store (FILE=run.json)
-	@$(PY) -m scripts.import_run "$$FILE"
+	@$(PY) -m scripts.import_run $${FILE:+"$$FILE"}
 
 test: $(READY) ## run every test
 	@$(PYTEST)

@@ -30,7 +30,7 @@ async def import_run(file: Path, settings: Settings) -> str:
 def main() -> int:
     """Import one file; its exit status."""
     parser = argparse.ArgumentParser(prog="make import-run", description=__doc__)
-    parser.add_argument("file", type=Path, help="what GET /api/task/{id}/export gave")
+    parser.add_argument("file", metavar="FILE", type=Path, help="what GET /api/task/{id}/export gave")
     try:
         print(asyncio.run(import_run(parser.parse_args().file, Settings.read(all_configured()))))
     except (MusterError, OSError) as error:

@@ -5,6 +5,7 @@ Tools read it alike, and leave out `local.settings.json` whatever it says (githu
 packages of `requirements.txt` are installed in Azure, after the upload.
 """
 
+import argparse
 import os
 import subprocess
 import sys
@@ -66,5 +67,6 @@ def _pip(*arguments: str) -> None:
 
 
 if __name__ == "__main__":
+    argparse.ArgumentParser(prog="python -m scripts.package", description=__doc__).parse_args()
     for each in packed_files(ROOT):
         print(each.as_posix())

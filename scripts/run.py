@@ -64,6 +64,7 @@ def main() -> int:
     signal.signal(signal.SIGINT, lambda *_: None)
     parser = argparse.ArgumentParser(prog="make run", description=__doc__)
     parser.add_argument("--state", choices=("sqlite", "cosmos"), help="where runs are kept (default: as configured)")
+    parser.epilog = "Further arguments, such as --port 7072, are the host's: python -m devhost --help."
     chosen, arguments = parser.parse_known_args()
     try:
         return asyncio.run(run(arguments, chosen.state))

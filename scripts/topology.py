@@ -1,5 +1,6 @@
 """`make topology`: writes what the agent catalog needs of Service Bus, for Bicep, the local host and the emulator."""
 
+import argparse
 import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -27,6 +28,7 @@ FILES: Mapping[Path, Callable[[], str]] = {TOPOLOGY_FILE: rendered, EMULATOR_FIL
 
 
 if __name__ == "__main__":
+    argparse.ArgumentParser(prog="make topology", description=__doc__).parse_args()
     for path, text in FILES.items():
         path.parent.mkdir(exist_ok=True)
         path.write_text(text())

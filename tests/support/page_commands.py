@@ -48,6 +48,7 @@ RULES: Final[tuple[tuple[str, Place], ...]] = (
     (r"make demo", Elsewhere("tests/integration/test_demo.py", "scripts.demo")),
     (r"make demo PATTERN=\S+", Elsewhere("tests/integration/test_demo.py", "scripts.pattern_demo")),
     (r"make demo STATE=(cosmos|\.\.\.)", Elsewhere("tests/integration/test_demo.py", '"--state", "cosmos"')),
+    (r"make run PORT=\d+", Elsewhere("tests/integration/test_run.py", '"--port"')),
     (r"make run", Elsewhere("tests/integration/test_run.py", "scripts.run")),
     (r"make run STATE=(cosmos|\.\.\.)", Elsewhere("tests/integration/test_run.py", '"--state", "cosmos"')),
     (r"make import-run FILE=run\.json", Elsewhere("tests/integration/test_runs_over_http.py", "scripts.import_run")),
