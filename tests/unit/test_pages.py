@@ -19,6 +19,7 @@ from tests.support.pages import LANGUAGES, PAGES, ROOT, Command, fences, program
 
 NAMES = [page.relative_to(ROOT).as_posix() for page in PAGES]
 PYTHON = {
+    "docs/agents.md": "tests/unit/test_agents_page.py",
     "docs/memory.md": "tests/unit/test_memory_page.py",
     "docs/localhost.md": "tests/integration/test_page_commands.py",
 }
