@@ -30,8 +30,12 @@ def main() -> int:
     if unknown:
         parser.error(f"there is no measurement {unknown[0]!r}; there are {', '.join(MEASUREMENTS)}")
     print_machine("python -m bench " + " ".join(names))
-    for name in names:
-        MEASUREMENTS[name]()
+    try:
+        for name in names:
+            MEASUREMENTS[name]()
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return 130
     return 0
 
 
