@@ -7,7 +7,8 @@ import azure.functions as func
 
 from agents.catalog import Catalog
 from agents.observing import invocation, tell
-from agents.runner import AgentRunner, Answered, Held, TryAgain, Unwanted, describe
+from agents.outcomes import Answered, Held, TryAgain, Unwanted
+from agents.runner import AgentRunner, describe
 from shared import names
 from shared.breaker import CircuitBreaker, agent_circuit, refusal
 from shared.circuit import Refused

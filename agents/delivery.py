@@ -15,8 +15,9 @@ from datetime import datetime, timedelta
 from pydantic import ValidationError
 
 from agents.observing import invocation, tell
+from agents.outcomes import Answered, Held, TryAgain, Unwanted
 from agents.poison import needs_a_fresh_message
-from agents.runner import AgentRunner, Answered, Held, TryAgain, Unwanted
+from agents.runner import AgentRunner
 from shared import names
 from shared.breaker import agent_circuit
 from shared.circuit import Refused

@@ -2,7 +2,7 @@
 
 from contextlib import AbstractContextManager
 
-from agents.runner import Answered, Held, RunOutcome, TryAgain, Unwanted
+from agents.outcomes import Answered, Held, RunOutcome, TryAgain, Unwanted
 from shared.contracts import AgentResult, AgentTask
 from shared.status import StepStatus
 from shared.telemetry import names

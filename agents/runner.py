@@ -8,7 +8,6 @@ import asyncio
 import logging
 import random
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from pydantic import JsonValue, ValidationError
@@ -16,6 +15,7 @@ from pydantic import JsonValue, ValidationError
 from agents.catalog import Catalog
 from agents.context import AgentContext
 from agents.holding import LEASE, NotWantedAnyMore, while_holding
+from agents.outcomes import Answered, Held, RunOutcome, TryAgain, Unwanted
 from agents.output import by_reference, checked_output, with_content
 from agents.poison import is_poisoned, poisoned
 from agents.spec import AgentSpec
@@ -42,40 +42,6 @@ log = logging.getLogger("muster.agents")
 # A result that is not recorded is paid for again, so a store that does not answer is asked for some two minutes.
 RECORD_WAITS = tuple(timedelta(seconds=seconds) for seconds in (0.5, 1, 2, 4, 8, 15, 30, 30, 30))
 _LAST_WORDS = timedelta(seconds=5)
-
-
-@dataclass(frozen=True, slots=True)
-class Answered:
-    """The step has its result. `from_record` when an earlier delivery made it."""
-
-    result: AgentResult
-    from_record: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class TryAgain:
-    """This attempt failed in a way that another may not: `next_attempt` is due after `delay`."""
-
-    delay: timedelta
-    error: ErrorInfo
-    next_attempt: int
-
-
-@dataclass(frozen=True, slots=True)
-class Held:
-    """Another delivery is running the step, and holds it until `until` unless it renews its claim."""
-
-    until: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class Unwanted:
-    """Nobody waits for the step any more; nothing was run, or what ran was stopped."""
-
-    reason: str
-
-
-type RunOutcome = Answered | TryAgain | Held | Unwanted
 
 
 class AgentRunner:
@@ -168,7 +134,8 @@ class AgentRunner:
             await self._interrupted(spec, step, context)
             raise
         except NotWantedAnyMore as error:
-            await self._record(step, StepStatus.SKIPPED, context.usage, error=_unwanted(error), now=clock.now())
+            stopped = ErrorInfo(type="Unwanted", message=f"stopped: {error}")
+            await self._record(step, StepStatus.SKIPPED, context.usage, error=stopped, now=clock.now())
             return Unwanted(str(error))
         except ClaimLost:
             raise
@@ -325,10 +292,6 @@ def describe(error: BaseException) -> ErrorInfo:
     name = "DeadlinePassed" if isinstance(error, _DeadlinePassed) else type(error).__name__
     message = str(error)[:2000].encode(errors="replace").decode()
     return ErrorInfo(type=name, message=message, retryable=isinstance(error, RetryableError))
-
-
-def _unwanted(error: NotWantedAnyMore) -> ErrorInfo:
-    return ErrorInfo(type="Unwanted", message=f"stopped: {error}")
 
 
 def _label(step: StepDocument) -> str:

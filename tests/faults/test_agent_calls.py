@@ -11,7 +11,8 @@ import pytest
 from agents.catalog import Catalog
 from agents.context import AgentContext
 from agents.holding import HEARTBEAT, LEASE
-from agents.runner import AgentRunner, Answered, Held, RunOutcome, TryAgain, Unwanted
+from agents.outcomes import Answered, Held, RunOutcome, TryAgain, Unwanted
+from agents.runner import AgentRunner
 from agents.spec import AgentSpec
 from orchestrations.task_view import TaskView, task_view
 from shared.contracts import AgentInput, AgentTask

@@ -20,7 +20,7 @@ from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.trace import TracerProvider
 
 from agents.context import AgentContext
-from agents.runner import Answered
+from agents.outcomes import Answered
 from devhost.testing import AppHost
 from shared.contracts import AgentInput
 from shared.telemetry.otel.adapter import OpenTelemetry

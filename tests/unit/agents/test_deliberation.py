@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from agents.catalog import CATALOG
+from agents.outcomes import Answered
 from agents.prompting import DATA_RULE
-from agents.runner import Answered
 from orchestrations.ballots import ballot_paper, read_answer
 from orchestrations.passes import read_turn
 from orchestrations.reviews import read_review

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from agents.context import AgentContext
+from agents.outcomes import Answered
 from agents.output import INLINE_BYTES
-from agents.runner import Answered
 from agents.spec import AgentSpec
 from shared.artifacts.files import FileArtifacts
 from shared.artifacts.references import REFERENCE

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from agents.context import AgentContext
-from agents.runner import Answered, Held, RunOutcome, TryAgain, Unwanted, describe
+from agents.outcomes import Answered, Held, RunOutcome, TryAgain, Unwanted
+from agents.runner import describe
 from agents.spec import AgentSpec
 from shared.contracts import AgentInput, AgentResult, AgentTask, Usage
 from shared.errors import (

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from agents.context import AgentContext
-from agents.runner import Answered, RunOutcome, TryAgain
+from agents.outcomes import Answered, RunOutcome, TryAgain
 from agents.spec import AgentSpec
 from shared.contracts import AgentInput, AgentResult, AgentTask
 from shared.errors import ModelUnavailable

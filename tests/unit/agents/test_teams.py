@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from agents.catalog import CATALOG
+from agents.outcomes import Answered
 from agents.prompting import DATA_RULE
-from agents.runner import Answered
 from shared.artifacts.references import referred
 from shared.contracts import AgentResult, EventDraft
 from shared.plans import Plan, PlanLimits, TeamReview

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from pydantic import JsonValue
 
-from agents.runner import Unwanted
+from agents.outcomes import Unwanted
 from orchestrations.calls import PlanUndo, RunUpdate, UndoPlan
 from orchestrations.cancelling import cancel
 from orchestrations.compensation import cancel_run
