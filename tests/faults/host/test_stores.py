@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from scripts.cosmos_server import KEY, cosmos_server
+from scripts.cosmos_server import KEY
 from tests.faults.host.conflicts import conflicting
 from tests.faults.host.faults import Deed, Fault, Moment, Point
 from tests.faults.host.ground import Ground
@@ -51,10 +51,10 @@ async def test_a_run_completes_although_a_write_fails_before_or_after_it_took_ef
 
 
 async def test_a_run_whose_every_guarded_write_meets_a_changed_document_first_completes_and_is_paid_once(
-    ground: Ground,
+    ground: Ground, cosmos: str
 ) -> None:
     """The stock Cosmos DB client over HTTP, and a server between it and the account that answers 412 the first time."""
-    async with cosmos_server() as endpoint, conflicting(endpoint) as conflicts:
+    async with conflicting(cosmos) as conflicts:
         account = f"AccountEndpoint={conflicts.endpoint};AccountKey={KEY};"
         ground.settings |= {"MUSTER_STATE": "cosmos", "CosmosConnection": account}
         seen = await ground.lived()
