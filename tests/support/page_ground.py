@@ -19,11 +19,19 @@ from tests.support.shell import Said, Shell, agrees
 LONGEST_SECONDS: Final = 240.0
 ADDRESS: Final = "http://127.0.0.1:7071"
 PATH: Final = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+RUN_HERE: Final = [
+    command
+    for page in PAGES
+    for command in page_commands(page.relative_to(ROOT).as_posix())
+    if isinstance(place_of(command), Here)
+]
+IN_REPOSITORY: Final = list({each.text: each for each in RUN_HERE if re.match(r"make |python -m ", each.text)}.values())
+"""The commands that are run where the repository's files are, each once."""
 BY_PAGE: Final[Mapping[str, list[Command]]] = {
-    name: [each for each in page_commands(name) if isinstance(place_of(each), Here)]
-    for name in (page.relative_to(ROOT).as_posix() for page in PAGES)
+    name: [each for each in RUN_HERE if each.page == name and not re.match(r"make |python -m ", each.text)]
+    for name in dict.fromkeys(each.page for each in RUN_HERE)
 }
-"""The commands that run here, in the order of their page."""
+"""The others, in the order of their page: they are typed into a shell that the page has for itself."""
 # This machine may be busier than the reader's: a pause here lasts at least until what it is for has happened.
 PATIENT: Final = r"""
 none() { muster "$MUSTER/tasks?status=$1" | grep -q '"tasks": \[\]'; }
