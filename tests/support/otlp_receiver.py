@@ -5,22 +5,20 @@
         [agent] = otlp.named("invoke_agent research")
         assert otlp.total("muster.cost") == 0.25
 
-It serves a real HTTP server on loopback, in a thread, so that exporters of this process and of others reach it alike.
-
 Source: OTLP 1.x, "OTLP/HTTP", binary protobuf: https://opentelemetry.io/docs/specs/otlp/#otlphttp
 """
 
-import gzip
 import threading
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+
+from tests.support.export_server import Answer, export_server
 
 _KINDS = ("unspecified", "internal", "server", "client", "producer", "consumer")
 _STATUSES = ("unset", "ok", "error")
@@ -139,6 +137,14 @@ class OtlpReceiver:
         {"/v1/traces": self._take_spans, "/v1/metrics": self._take_points, "/v1/logs": self._take_logs}[path](body)
         self.bodies.append(body)
 
+    def answer(self, path: str, body: bytes) -> Answer:
+        """Answer one export over HTTP, now or once it is open again."""
+        self.requests += 1
+        self.open.wait(timeout=60)
+        if self.status == 200:
+            self.take(path, body)
+        return Answer(self.status)
+
     def _take_spans(self, body: bytes) -> None:
         for of_resource in ExportTraceServiceRequest.FromString(body).resource_spans:
             resource = attributes_of(of_resource.resource.attributes)
@@ -209,48 +215,13 @@ def _points(metric: Any, resource: Mapping[str, Any]) -> list[Point]:
     ]
 
 
-class _Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    receiver: OtlpReceiver
-
-    def do_POST(self) -> None:
-        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        if self.headers.get("Content-Encoding") == "gzip":
-            body = gzip.decompress(body)
-        self.receiver.requests += 1
-        self.receiver.open.wait(timeout=60)
-        if self.receiver.status == 200:
-            self.receiver.take(self.path, body)
-        self.send_response(self.receiver.status)
-        self.send_header("Content-Type", "application/x-protobuf")
-        self.send_header("Content-Length", "0")
-        self.end_headers()
-
-    def log_message(self, *_: Any) -> None:
-        """Say nothing: the tests look at what came."""
-
-
-class _Server(ThreadingHTTPServer):
-    daemon_threads = True
-
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        """An exporter that was told to stop has hung up."""
-
-
 @contextmanager
 def otlp_receiver() -> Iterator[OtlpReceiver]:
     """A running `OtlpReceiver` on a free port of loopback; its `url` is the endpoint to configure."""
     receiver = OtlpReceiver()
     receiver.open.set()
-    handler = type("_BoundHandler", (_Handler,), {"receiver": receiver})
-    server = _Server(("127.0.0.1", 0), handler)
-    serving = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
-    receiver.url = f"http://127.0.0.1:{server.server_port}"
-    serving.start()
-    try:
-        yield receiver
-    finally:
-        receiver.open.set()
-        server.shutdown()
-        server.server_close()
-        serving.join()
+    with export_server(receiver.answer) as receiver.url:
+        try:
+            yield receiver
+        finally:
+            receiver.open.set()

@@ -20,6 +20,7 @@ from shared.telemetry.attributes import (
     STEP_ID,
     TASK_ID,
 )
+from shared.telemetry.faults import OTHER
 from tests.support.app_world import BrokenBus, World
 from tests.support.documents import a_task, an_event
 from tests.support.kept_telemetry import KeptTelemetry
@@ -111,6 +112,14 @@ def test_a_step_that_failed_dies_of_what_it_failed_of() -> None:
         raise AgentFailed("it failed", cause="ModelRefused")
     [(about, _)] = kept.measured()[tracing.DEAD_LETTERS.name]
     assert (about[AGENT], about[ERROR_TYPE]) == ("research", "ModelRefused")
+
+
+def test_what_a_step_failed_of_is_told_only_if_it_can_be_the_name_of_a_type() -> None:
+    kept = KeptTelemetry()
+    with pytest.raises(AgentFailed), counted_if_dead(kept, QUEUE, names.MAX_DELIVERIES, agent="research"):
+        raise AgentFailed("it failed", cause="what the patient wrote")
+    [(about, _)] = kept.measured()[tracing.DEAD_LETTERS.name]
+    assert about[ERROR_TYPE] == OTHER
 
 
 def test_a_message_that_is_completed_is_no_dead_letter() -> None:
