@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeIs
 
 from shared.contracts import Usage
 from shared.errors import (
@@ -28,6 +28,9 @@ if TYPE_CHECKING:
     from openai import AsyncOpenAI
     from openai.types.chat import ChatCompletion
     from openai.types.shared_params import ResponseFormatJSONSchema
+
+# The most that JSON's numbers hold exactly. Who says more has not counted, and sums of it would overflow.
+_MOST_TOKENS = 2**53
 
 type ApiKey = str | Callable[[], Awaitable[str]]
 
@@ -124,7 +127,7 @@ def _usage(completion: ChatCompletion, asked: str) -> Usage:
     model = completion.model if isinstance(completion.model, str) and completion.model else asked
     counts: Any = completion.usage
     tokens_in, tokens_out = getattr(counts, "prompt_tokens", None), getattr(counts, "completion_tokens", None)
-    if not isinstance(tokens_in, int) or not isinstance(tokens_out, int) or min(tokens_in, tokens_out) < 0:
+    if not _is_count(tokens_in) or not _is_count(tokens_out):
         return Usage(cost_usd=None, model=model)
     cost = cost_usd(model, tokens_in, tokens_out)
     return Usage(
@@ -134,6 +137,10 @@ def _usage(completion: ChatCompletion, asked: str) -> Usage:
         cost_usd=cost if cost is not None else cost_usd(asked, tokens_in, tokens_out),
         model=model,
     )
+
+
+def _is_count(tokens: Any) -> TypeIs[int]:
+    return isinstance(tokens, int) and 0 <= tokens <= _MOST_TOKENS
 
 
 def _translated(error: Exception, where: str) -> MusterError:

@@ -2,8 +2,12 @@
 
 Error messages and tracebacks are not among what leaves, because they may quote a model or a request: an error's type
 and fault domain say what is worth counting, and the run's record keeps the rest.
+
+The SDK raises on some values, and its processors may be another's: what goes wrong in them is logged, and costs a run
+some of its telemetry.
 """
 
+import logging
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
@@ -37,6 +41,8 @@ _OF_THE_RUN = current.create_key("muster-run")
 type _Instrument = Counter | Histogram | Gauge
 
 _W3C = TraceContextTextMapPropagator()
+
+log = logging.getLogger("muster.telemetry")
 
 
 class OpenTelemetry:
@@ -93,21 +99,25 @@ class OpenTelemetry:
     def record(self, measures: Iterable[Measure]) -> None:
         """Record measures, with what is known of the run here if their metrics tell it; see `Telemetry.record`."""
         inherited = _of_the_run()
-        for measure in measures:
-            known = {name: value for name, value in inherited.items() if name in measure.metric.attributes}
-            attributes = {name: _short(value) for name, value in {**known, **measure.attributes}.items() if value}
-            instrument = self._instruments[measure.metric.name]
-            if isinstance(instrument, Counter):
-                instrument.add(measure.value, attributes)
-            elif isinstance(instrument, Histogram):
-                instrument.record(measure.value, attributes)
-            else:
-                instrument.set(measure.value, attributes)
+        with _contained():
+            for measure in measures:
+                self._record(measure, inherited)
 
     def close(self) -> None:
         """Deliver what is left; see `Telemetry.close`."""
         if self._exporting is not None:
             self._exporting.stop()
+
+    def _record(self, measure: Measure, inherited: Mapping[str, str]) -> None:
+        known = {name: value for name, value in inherited.items() if name in measure.metric.attributes}
+        attributes = {name: _short(value) for name, value in {**known, **measure.attributes}.items() if value}
+        instrument = self._instruments[measure.metric.name]
+        if isinstance(instrument, Counter):
+            instrument.add(measure.value, attributes)
+        elif isinstance(instrument, Histogram):
+            instrument.record(measure.value, attributes)
+        else:
+            instrument.set(measure.value, attributes)
 
     def _begin(
         self,
@@ -118,9 +128,11 @@ class OpenTelemetry:
         attributes: Attributes,
         since: datetime | None,
     ) -> "_Span":
-        span = self._tracer.start_span(
-            name.of(subject), context=context, kind=_KINDS[name.kind], links=links, start_time=_nanoseconds(since)
-        )
+        span: trace.Span = trace.INVALID_SPAN
+        with _contained():
+            span = self._tracer.start_span(
+                name.of(subject), context=context, kind=_KINDS[name.kind], links=links, start_time=_nanoseconds(since)
+            )
         begun = _Span(span, name, self.shows_content)
         begun.set({key: value for key, value in _of_the_run().items() if key in name.attributes})
         begun.set(attributes)
@@ -149,7 +161,8 @@ class _Span:
         for name, value in attributes.items():
             if value is not None and (self._shows_content or name not in CONTENT):
                 most = MAX_CONTENT if name in CONTENT else _MAX_TEXT
-                self._span.set_attribute(name, value[:most] if isinstance(value, str) else value)
+                with _contained():
+                    self._span.set_attribute(name, value[:most] if isinstance(value, str) else value)
 
     def failed(self, error: BaseException | ErrorInfo) -> None:
         if self._failed:
@@ -157,11 +170,22 @@ class _Span:
         self._failed = True
         kind, message = _described(error)
         domain = fault_domain(kind) if isinstance(error, Exception | ErrorInfo) else FaultDomain.PROCESS
-        self._span.set_status(StatusCode.ERROR)
+        with _contained():
+            self._span.set_status(StatusCode.ERROR)
         self.set({ERROR_TYPE: kind, FAULT_DOMAIN: domain.value, EXCEPTION_MESSAGE: message})
 
     def end(self, at: datetime | None = None) -> None:
-        self._span.end(_nanoseconds(at))
+        with _contained():
+            self._span.end(_nanoseconds(at))
+
+
+@contextmanager
+def _contained() -> Iterator[None]:
+    """Keep what goes wrong in telemetry from what it tells of."""
+    try:
+        yield
+    except Exception as error:
+        log.warning("telemetry is lost: %s: %s", type(error).__name__, error)
 
 
 def _parent(carried: str | None) -> tuple[Context | None, list[Link]]:

@@ -211,6 +211,7 @@ async def test_a_model_with_a_name_of_its_own_is_priced_by_the_name_that_was_ask
         {"prompt_tokens": None, "completion_tokens": 5},
         {"prompt_tokens": "many", "completion_tokens": 5},
         {"prompt_tokens": -1, "completion_tokens": 5},
+        {"prompt_tokens": 5, "completion_tokens": 10**400},
         "some",
         [1, 2],
     ],

@@ -2,9 +2,11 @@
 
 import asyncio
 from datetime import timedelta
+from typing import Any, override
 
 import pytest
-from opentelemetry.sdk.trace import ReadableSpan
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor, TracerProvider
 from opentelemetry.trace import StatusCode
 
 from shared.contracts import ErrorInfo
@@ -21,7 +23,7 @@ from shared.telemetry.attributes import (
     TASK_ID,
     TOKENS_KIND,
 )
-from shared.telemetry.otel.adapter import MAX_CONTENT
+from shared.telemetry.otel.adapter import MAX_CONTENT, OpenTelemetry
 from shared.telemetry.telemetry import Attributes, Measure
 from tests.support.documents import NOW
 from tests.support.kept_telemetry import KeptTelemetry
@@ -176,3 +178,34 @@ def test_each_kind_of_instrument_keeps_what_it_is_for() -> None:
         names.RUN_DURATION.name: [({}, 3)],
         names.CIRCUIT_STATE.name: [({CIRCUIT: "agent.web"}, 2)],
     }
+
+
+class _Broken(SpanProcessor):
+    """Somebody's processor, which fails whatever it is told."""
+
+    @override
+    def on_start(self, *_: Any) -> None:
+        raise RuntimeError("no start")
+
+    @override
+    def on_end(self, *_: Any) -> None:
+        raise RuntimeError("no end")
+
+
+def test_a_processor_that_fails_does_not_fail_what_is_traced() -> None:
+    tracers = TracerProvider(shutdown_on_exit=False)
+    telemetry = OpenTelemetry(tracers, MeterProvider(shutdown_on_exit=False))
+    with telemetry.span(names.START_RUN, "content") as begun:
+        tracers.add_span_processor(_Broken())
+        with telemetry.span(names.INVOKE_AGENT, "web", attributes={AGENT: "web"}) as span:
+            span.failed(ModelRefused("no"))
+            done = "the work"
+    assert (done, span.traceparent) == ("the work", None)
+    assert begun.traceparent is not None
+
+
+def test_a_value_that_no_instrument_takes_does_not_fail_who_measured_it() -> None:
+    kept = KeptTelemetry()
+    kept.record([Measure(names.TOKEN_USAGE, 10**400, {TOKENS_KIND: "input"})])
+    kept.record([Measure(names.TOKEN_USAGE, 7, {TOKENS_KIND: "input"})])
+    assert kept.measured()[names.TOKEN_USAGE.name] == [({TOKENS_KIND: "input"}, 7)]
