@@ -16,7 +16,7 @@ from orchestrations.causality import CausalTree, subscribers_of
 from orchestrations.frame import run_pattern
 from orchestrations.reactions import Reactions
 from orchestrations.requests import EventDrivenRequest
-from orchestrations.requirements import AtLeast
+from orchestrations.requirements import required
 from orchestrations.run import Answer, Run
 from shared.contracts import AgentInput, ErrorInfo, EventDraft, RunResult
 from shared.status import RunStatus
@@ -68,7 +68,7 @@ def conclude(request: EventDrivenRequest, tree: CausalTree, answers: Mapping[str
     everything = [answers[reaction.name] for reaction in tree.reactions]
     good = sum(answer.succeeded for answer in everything)
     complete = bool(everything) and good == len(everything)
-    enough = good >= request.require.at_least if isinstance(request.require, AtLeast) else complete
+    enough = bool(everything) and good >= required(request.require, len(everything))
     result = causal_record(tree, answers)
     if not enough:
         return run_result(RunStatus.FAILED, everything, result=result, error=_too_few(request, everything, good))
@@ -109,7 +109,7 @@ def causal_record(tree: CausalTree, answers: Mapping[str, Answer]) -> JsonValue:
 def _too_few(request: EventDrivenRequest, everything: list[Answer], good: int) -> ErrorInfo:
     if not everything:
         return ErrorInfo(type="NobodySubscribes", message=f"no agent subscribes to {request.event}")
-    wanted = request.require.at_least if isinstance(request.require, AtLeast) else len(everything)
+    wanted = required(request.require, len(everything))
     message = f"{good} of {len(everything)} reactions succeeded, {wanted} are required"
     cause = first_failure(everything)
     return ErrorInfo(

@@ -17,7 +17,15 @@ from orchestrations.planning import as_team, make_plan, unplanned
 from orchestrations.requests import HierarchicalRequest
 from orchestrations.run import Answer, NodeCall, Run
 from orchestrations.steps import call_node, call_nodes
-from orchestrations.teamwork import Reviewed, conclude, read_review, required, review_request, stages, still_possible
+from orchestrations.teamwork import (
+    Reviewed,
+    conclude,
+    parts_required,
+    read_review,
+    review_request,
+    stages,
+    still_possible,
+)
 from shared.contracts import MAX_STEP_ID, AgentInput, EarlierOutput, RunResult
 
 
@@ -44,7 +52,7 @@ def _work(run: Run[HierarchicalRequest], team: HierarchicalRequest, before: Sequ
     everything = [*before, *current.values()]
     if team.manager is None:
         return conclude(team, current, everything)
-    if sum(answer.succeeded for answer in current.values()) < required(team):
+    if sum(answer.succeeded for answer in current.values()) < parts_required(team):
         call = NodeCall("manager_1", team.manager, run.given)
         why = "not asked: there are too few parts to review"
         return conclude(team, current, [*everything, skipped(call, run.step_id(call.name), "NotNeeded", why)])

@@ -15,7 +15,7 @@ from orchestrations.account import first_failure, out_of_budget, run_result, ski
 from orchestrations.branches import Step
 from orchestrations.frame import run_pattern
 from orchestrations.requests import ParallelRequest
-from orchestrations.requirements import AtLeast, First, Requirement
+from orchestrations.requirements import Requirement, is_race, required
 from orchestrations.run import Answer, NodeCall, Run
 from orchestrations.steps import Decide, Tally, Verdict, call_node, call_nodes
 from shared.contracts import ErrorInfo, RunResult
@@ -50,24 +50,6 @@ def ask_all(run: Run[ParallelRequest]) -> Step[RunResult]:
 
 
 # -- decisions ----------------------------------------------------------------------------------------------------
-
-
-def required(require: Requirement, asked: int) -> int:
-    """How many of those asked have to answer."""
-    match require:
-        case "all":
-            return asked
-        case "any":
-            return 1
-        case AtLeast():
-            return require.at_least
-        case First():
-            return require.first
-
-
-def is_race(require: Requirement) -> bool:
-    """Whether the required answers are all that is wanted, so that the others are called off."""
-    return require == "any" or isinstance(require, First)
 
 
 def decided_by(require: Requirement) -> Decide:

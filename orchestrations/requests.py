@@ -16,7 +16,7 @@ from orchestrations.event_terms import EventTerms
 from orchestrations.nodes import MAX_WIDTH, AgentNode, NodeName, PatternRequest, Placed, in_order, name_of
 from orchestrations.passes import PassRules
 from orchestrations.presets import EDITORIAL, MODERATION, SUPPORT, filled_in
-from orchestrations.requirements import AtLeast, First, Requirement
+from orchestrations.requirements import Requirement, required
 from orchestrations.team_terms import MAX_TEAM, TeamTerms, check_team
 from orchestrations.voting_rules import MAX_VOTERS, AskJudge, NoDecision, TieRule, Vote, VoteTerms
 from shared.contracts import AgentName, Contract, GivenData, JsonData, TaskId
@@ -106,9 +106,8 @@ class ParallelRequest(PatternRequest):
             raise ValueError("inputs: one agent goes with inputs, and inputs with one agent")
         if (self.agent is None) == (not self.agents):
             raise ValueError("agents: give agents, or one agent with inputs, and not both")
-        asked, needed = len(self.branches()), self.require
-        count = needed.at_least if isinstance(needed, AtLeast) else needed.first if isinstance(needed, First) else 1
-        if count > asked:
+        asked = len(self.branches())
+        if (count := required(self.require, asked)) > asked:
             raise ValueError(f"require: {count} of {asked} cannot answer")
         return self
 

@@ -38,3 +38,21 @@ type Requirement = Annotated[
 
 type AllOrSome = Annotated[Literal["all"] | AtLeast, _or_say('"all" or {"at_least": 2}')]
 """How many parts or reactions are required, where nothing can be called off."""
+
+
+def required(require: Requirement, asked: int) -> int:
+    """How many of those asked have to answer."""
+    match require:
+        case "all":
+            return asked
+        case "any":
+            return 1
+        case AtLeast():
+            return require.at_least
+        case First():
+            return require.first
+
+
+def is_race(require: Requirement) -> bool:
+    """Whether the required answers are all that is wanted, so that the others are called off."""
+    return require == "any" or isinstance(require, First)

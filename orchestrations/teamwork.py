@@ -7,7 +7,7 @@ from pydantic import JsonValue, ValidationError
 
 from orchestrations.account import first_failure, run_result
 from orchestrations.requests import HierarchicalRequest
-from orchestrations.requirements import AtLeast
+from orchestrations.requirements import required
 from orchestrations.run import Answer
 from shared.contracts import ErrorInfo, RunResult
 from shared.plans import TeamReview
@@ -30,15 +30,15 @@ def stages(names: Iterable[str], needs: Mapping[str, Collection[str]]) -> tuple[
     return tuple(found)
 
 
-def required(team: HierarchicalRequest) -> int:
+def parts_required(team: HierarchicalRequest) -> int:
     """How many parts there have to be."""
-    return team.require.at_least if isinstance(team.require, AtLeast) else len(team.workers)
+    return required(team.require, len(team.workers))
 
 
 def still_possible(team: HierarchicalRequest, current: Mapping[str, Answer]) -> bool:
     """Whether the parts made and those still to come can be enough."""
     lost = sum(not answer.succeeded for answer in current.values())
-    return len(team.workers) - lost >= required(team)
+    return len(team.workers) - lost >= parts_required(team)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +93,7 @@ def conclude(
     sent_back = (reviewed.sent_back if reviewed else None) or {}
     good = [name for name, answer in current.items() if answer.succeeded and name not in sent_back]
     everything = [_with_comment(team, answer, current, sent_back) for answer in everything]
-    enough, merged = len(good) >= required(team), reviewed.review if reviewed else None
+    enough, merged = len(good) >= parts_required(team), reviewed.review if reviewed else None
     if enough and (merged is not None or team.manager is None):
         complete = not sent_back and all(answer.succeeded for answer in everything)
         status = RunStatus.COMPLETED if complete else RunStatus.PARTIAL
@@ -128,7 +128,7 @@ def _with_comment(
 def _too_few(team: HierarchicalRequest, current: Mapping[str, Answer], sent_back: Mapping[str, str]) -> ErrorInfo:
     good = sum(answer.succeeded for answer in current.values()) - len(sent_back)
     accepted = "accepted" if team.manager else "made"
-    message = f"{good} of {len(team.workers)} parts were {accepted}, {required(team)} are required"
+    message = f"{good} of {len(team.workers)} parts were {accepted}, {parts_required(team)} are required"
     cause = first_failure(current.values())
     return ErrorInfo(type="TooFewParts", message=f"{message}; the first cause: {cause.message}" if cause else message)
 
