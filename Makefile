@@ -65,4 +65,4 @@ lock: $(READY) ## pin requirements*.in again
 	$(PY) -m uv pip compile -q --generate-hashes --no-header --no-annotate --python-version 3.13 requirements-dev.in -o requirements-dev.txt
 
 clean: ## remove the environment and all local state
-	rm -rf $(VENV) .devhost .muster .mypy_cache .ruff_cache .pytest_cache
+	rm -rf $(VENV) .devhost .muster .cache .hypothesis .mypy_cache .ruff_cache .pytest_cache

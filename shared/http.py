@@ -120,7 +120,8 @@ def _as_problem(error: MusterError) -> Problem:
 def _invalid(error: ValidationError) -> Problem:
     first, *others = error.errors(include_url=False, include_input=False)
     if first["type"] == "json_invalid":
-        return Problem(400, "malformed-json", "Malformed JSON", f"the body is not JSON: {first['msg']}")
+        reason = first["msg"].removeprefix("Invalid JSON: ")
+        return Problem(400, "malformed-json", "Malformed JSON", f"the body is not JSON: {reason}")
     field = _field(first)
     message = first["msg"].removeprefix("Value error, ") if not (named := _NAMED.match(first["msg"])) else named[2]
     detail = f"{field}: {message}" if field else message

@@ -83,6 +83,7 @@ async def test_a_body_over_the_limit_is_413_and_one_at_the_limit_is_read() -> No
 async def test_what_is_no_json_is_400_and_says_so(body: bytes) -> None:
     said = await problem(body)
     assert (said["status"], said["type"]) == (400, "urn:muster:problem:malformed-json")
+    assert said["detail"].lower().count("json") == 1
 
 
 @pytest.mark.parametrize(
