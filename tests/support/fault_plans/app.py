@@ -11,6 +11,7 @@ from agents.activities import run_activity
 from agents.catalog import Catalog
 from agents.delivery import QueueConsumer
 from agents.last_words import tell_who_waits
+from agents.poison import is_last
 from agents.runner import AgentRunner
 from agents.subscriptions import EventConsumer
 from devhost.broker.model import Delivery
@@ -127,7 +128,12 @@ class App:
     async def consume(self, queue: str, delivery: Delivery, owner: str) -> None:
         """Handle a delivery; what it raises gives the message back."""
         agent, body = agent_of(queue), delivery.message.content
-        handed = {"owner": owner, "enqueued_at": delivery.enqueued_time, "reply": self._reply}
+        handed = {
+            "owner": owner,
+            "enqueued_at": delivery.enqueued_time,
+            "reply": self._reply,
+            "is_last_delivery": is_last(delivery.delivery_count),
+        }
         if "/" in queue:
             await self._events.consume(self._catalog.cards[agent], body, **handed)  # type: ignore[arg-type]
             return
