@@ -22,8 +22,9 @@ $(READY): requirements-dev.txt .python-version scripts/bootstrap.sh
 demo: $(READY) ## run the content pipeline once on this machine, or a pattern (TOPIC="...", PATTERN=consensus, STATE=cosmos)
 	@$(PY) -m scripts.$${PATTERN:+pattern_}demo $${PATTERN:+--pattern "$$PATTERN"} $${TOPIC:+--topic "$$TOPIC"} $${STATE:+--state "$$STATE"}
 
-run: $(READY) ## keep the local host up and print three calls to try (PORT=7072)
-	@$(PY) -m scripts.run $${STATE:+--state "$$STATE"} $${PORT:+--port "$$PORT"}
+# A host on a port of its own is beside another one, whose Service Bus it must not share.
+run: $(READY) ## keep the local host up and print three calls to try (PORT=7072: beside another host)
+	@$(PY) -m scripts.run $${STATE:+--state "$$STATE"} $${PORT:+--port "$$PORT" --amqp-port 0}
 
 import-run: $(READY) ## take an exported run into the state store (FILE=run.json)
 	@$(PY) -m scripts.import_run $${FILE:+"$$FILE"}

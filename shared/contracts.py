@@ -4,6 +4,7 @@
 """
 
 import math
+import re
 from collections.abc import Mapping
 from datetime import datetime
 from enum import StrEnum
@@ -82,7 +83,17 @@ def _unsaid(value: str | None) -> bool:
     return value is None
 
 
-MaybeTraceparent = Annotated[str | None, Field(max_length=100, exclude_if=_unsaid)]
+_TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
+
+
+def well_formed(traceparent: str | None) -> str | None:
+    """`traceparent` if it has the form of W3C Trace Context, which says to ignore any other; None otherwise."""
+    return traceparent if traceparent is not None and _TRACEPARENT.fullmatch(traceparent) else None
+
+
+Traceparent = Annotated[str | None, Field(max_length=100), AfterValidator(well_formed)]
+"""The context of a span. One that is malformed counts as none: a trace begins, and the work goes on."""
+MaybeTraceparent = Annotated[Traceparent, Field(exclude_if=_unsaid)]
 """The context of the span that began a run. Without one, it is left out of messages, histories and documents."""
 MaybeTenant = Annotated[TenantId | None, Field(exclude_if=_unsaid)]
 MaybeSession = Annotated[SessionId | None, Field(exclude_if=_unsaid)]
@@ -155,7 +166,7 @@ class AgentTask(ForWhom):
     deadline: AwareDatetime | None = None
     reply_to: ReplyTo | None = None
     budget: Budget = Budget()
-    traceparent: str | None = Field(default=None, max_length=100)
+    traceparent: Traceparent = None
     repeat: bool = False
     postponed: int = Field(default=0, ge=0, le=MAX_POSTPONED)
 

@@ -4,12 +4,12 @@ Receiving is the Functions host's work: a trigger starts the function. Only dead
 received here. An entity with dead letters is a queue, or a subscription named `topic/subscription`.
 """
 
-import re
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
+from shared.contracts import well_formed
 from shared.errors import InvalidMessage
 from shared.names import DIAGNOSTIC_ID, MAX_MESSAGE_ID, TRACEPARENT
 
@@ -67,14 +67,12 @@ class DeadLetter:
         return f"{self.entity}:{self.sequence_number}"
 
 
-_TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
-
-
 def carried_traceparent(properties: Mapping[str, object] | None) -> str | None:
     """The context that a message's sender gave it in its properties; None for none."""
     for name in (TRACEPARENT, DIAGNOSTIC_ID):
-        if isinstance(value := (properties or {}).get(name), str) and _TRACEPARENT.fullmatch(value):
-            return value
+        value = (properties or {}).get(name)
+        if isinstance(value, str) and (context := well_formed(value)) is not None:
+            return context
     return None
 
 

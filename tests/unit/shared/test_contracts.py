@@ -152,6 +152,11 @@ def test_a_task_comes_back_from_json_as_it_went() -> None:
     assert AgentTask.model_validate_json(task.model_dump_json()) == task
 
 
+@pytest.mark.parametrize("context", ["", "no context", "00-" + "A" * 32 + "-" + "b" * 16 + "-01", "x" * 100])
+def test_a_malformed_trace_context_counts_as_none_and_costs_no_work(context: str) -> None:
+    assert a_task(traceparent=context).traceparent is None
+
+
 def test_an_input_by_reference_is_told_from_one_in_full() -> None:
     reference = ArtifactRef(address="sha256:" + "0" * 64, size=5, content_type="application/json")
     task = AgentTask.model_validate({**TASK, "input": reference.model_dump()})
