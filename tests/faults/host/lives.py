@@ -22,7 +22,7 @@ from agents.catalog import CATALOG
 from devhost.testing import AppHost, CrashPlan
 from shared import names
 from tests.faults.host.broker import FaultyBroker
-from tests.faults.host.faults import Fault, Faults, Point, begin, current
+from tests.faults.host.faults import Deed, Fault, Faults, Point, begin, current
 from tests.support.muster_host import OVER
 
 BUS: Final = (
@@ -31,6 +31,7 @@ BUS: Final = (
 )
 LONGEST_SECONDS: Final = 120
 """How long a life may take in real time; then it is ended, and its test fails."""
+_KILL_SECONDS: Final = 10.0
 _ROOT: Final = Path(__file__).resolve().parents[3]
 
 
@@ -104,6 +105,9 @@ async def live(life: Life) -> None:
         await host.until(over, within=timedelta(days=30))
         over_at = host.clock.now()
         await host.advance(timedelta(seconds=life.afterwards))
+        if any(fault.does is Deed.KILL for fault in life.faults):
+            # What the broker has done shows before whoever asked for it is told; the kill may be just after that.
+            await asyncio.sleep(_KILL_SECONDS)
         late = [await _raise_late(host, life.folder, *event) for event in faults.late]
         report = await _report(host, run_id, over_at, life) | {"late": late}
         (life.folder / "report.json").write_text(json.dumps(report))
