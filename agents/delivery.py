@@ -47,12 +47,18 @@ _LEAST_WAIT = timedelta(seconds=5)
 
 
 @dataclass(frozen=True, slots=True)
-class _Delivery:
-    """One delivery: who handles it, and when its message came to the queue, by the queue's clock."""
+class Delivery:
+    """One delivery of a message: its `owner`, whom no other delivery has, and how to `reply` to who waits.
+
+    `enqueued_at` is when it came to the queue, by the queue's clock, where that is known; `traceparent` is what
+    it carries; `is_last` is whether the broker delivers it no more after this.
+    """
 
     owner: str
-    enqueued_at: datetime
-    is_last: bool
+    reply: Reply
+    enqueued_at: datetime | None = None
+    traceparent: str | None = None
+    is_last: bool = False
 
 
 class QueueConsumer:
@@ -65,63 +71,33 @@ class QueueConsumer:
         self._resources = resources
         self._chance = chance
 
-    async def consume(
-        self,
-        agent: str,
-        body: bytes,
-        *,
-        owner: str,
-        enqueued_at: datetime | None,
-        reply: Reply,
-        traceparent: str | None = None,
-        is_last_delivery: bool = False,
-    ) -> None:
+    async def consume(self, agent: str, body: bytes, delivery: Delivery) -> None:
         """Handle one delivery to `agent`'s queue; returning completes it, and raising at the last one dead-letters it.
-
-        `traceparent` is what the message carries.
 
         Raises `InvalidMessage` for a body that is no task for this agent, `AgentFailed` once the step has ended
         without success and everyone who waits was told, and a `RetryableError` once there is no copy left to send.
         """
-        task = parse_task(agent, body)
-        await self.consume_task(
-            task,
-            owner=owner,
-            enqueued_at=enqueued_at,
-            reply=reply,
-            traceparent=traceparent,
-            is_last_delivery=is_last_delivery,
-        )
+        await self.consume_task(parse_task(agent, body), delivery)
 
-    async def consume_task(
-        self,
-        task: AgentTask,
-        *,
-        owner: str,
-        enqueued_at: datetime | None,
-        reply: Reply,
-        traceparent: str | None = None,
-        is_last_delivery: bool = False,
-    ) -> None:
+    async def consume_task(self, task: AgentTask, delivery: Delivery) -> None:
         """Handle one delivery of a task, however it came. Further attempts come from its agent's queue.
 
         Raises what `consume` does, but for the body.
         """
-        with invocation(self._resources.telemetry, task, carried=traceparent) as span:
+        with invocation(self._resources.telemetry, task, carried=delivery.traceparent) as span:
             # A task that came without a context gets one here, which its copies and its run then have.
-            begun = task.traceparent or traceparent or span.traceparent
-            if task.attempt == 1 and not task.postponed and enqueued_at is not None:
-                waited = (self._resources.clock.now() - enqueued_at).total_seconds()
+            begun = task.traceparent or delivery.traceparent or span.traceparent
+            if task.attempt == 1 and not task.postponed and delivery.enqueued_at is not None:
+                waited = (self._resources.clock.now() - delivery.enqueued_at).total_seconds()
                 span.set({QUEUE_SECONDS: max(0.0, waited)})
             if begun != task.traceparent:
                 task = task.model_copy(update={"traceparent": begun})
-            delivery = _Delivery(owner, enqueued_at or self._resources.clock.now(), is_last_delivery)
-            await self._consume(task, delivery, reply, span)
+            await self._consume(task, delivery, span)
 
-    async def _consume(self, task: AgentTask, delivery: _Delivery, reply: Reply, span: Span) -> None:
+    async def _consume(self, task: AgentTask, delivery: Delivery, span: Span) -> None:
         try:
             if not await self._has_gone_on_freshly(task, delivery):
-                await self._handle(task, delivery, reply, span)
+                await self._handle(task, delivery, span)
         except RetryableError as error:
             span.failed(error)
             due = self._postponed_until(task, error)
@@ -130,7 +106,7 @@ class QueueConsumer:
             log.warning("%s of run %s: %s; coming back to it at %s", task.step_id, task.task_id, error, due)
             await self._postpone(task, delivery, due)
 
-    async def _has_gone_on_freshly(self, task: AgentTask, delivery: _Delivery) -> bool:
+    async def _has_gone_on_freshly(self, task: AgentTask, delivery: Delivery) -> bool:
         """Whether a copy with all its deliveries before it now stands for a message that would be run at its last."""
         if not delivery.is_last or task.postponed >= MAX_POSTPONED:
             return False
@@ -141,11 +117,11 @@ class QueueConsumer:
         await self._postpone(task, delivery, now)
         return True
 
-    async def _postpone(self, task: AgentTask, delivery: _Delivery, due: datetime) -> None:
+    async def _postpone(self, task: AgentTask, delivery: Delivery, due: datetime) -> None:
         later = task.model_copy(update={"postponed": task.postponed + 1})
         await self._schedule_copy(later, delivery, due)
 
-    async def _handle(self, task: AgentTask, delivery: _Delivery, reply: Reply, span: Span) -> None:
+    async def _handle(self, task: AgentTask, delivery: Delivery, span: Span) -> None:
         if task.reply_to is None:
             await self._begin_single_step(task)
         if task.attempt > 1 and (rest_until := await self._rest_until(task)) is not None:
@@ -153,12 +129,15 @@ class QueueConsumer:
             await self._schedule_copy(task, delivery, rest_until)
             return
         outcome = await self._runner.run(
-            task, owner=delivery.owner, enqueued_at=delivery.enqueued_at, is_last_delivery=delivery.is_last
+            task,
+            owner=delivery.owner,
+            enqueued_at=delivery.enqueued_at or self._resources.clock.now(),
+            is_last_delivery=delivery.is_last,
         )
         tell(span, outcome)
         match outcome:
             case Answered(result):
-                await self._answer(task, result, reply)
+                await self._answer(task, result, delivery.reply)
             case TryAgain(delay, error, next_attempt):
                 log.warning("%s of run %s: %s; trying again in %s", task.step_id, task.task_id, error, delay)
                 await self._schedule_attempt(task, next_attempt, delay)
@@ -233,10 +212,11 @@ class QueueConsumer:
         following = task.model_copy(update={"attempt": attempt, "postponed": 0})
         await self._schedule(following, following.message_id, self._resources.clock.now() + delay)
 
-    async def _schedule_copy(self, task: AgentTask, delivery: _Delivery, due: datetime) -> None:
+    async def _schedule_copy(self, task: AgentTask, delivery: Delivery, due: datetime) -> None:
         """Have the task looked at again; not at once, whatever this clock says of when it is due."""
         message_id = names.copy_message_id(task.message_id, delivery.owner)
-        await self._schedule(task, message_id, max(due, delivery.enqueued_at + _LEAST_WAIT))
+        came = delivery.enqueued_at or self._resources.clock.now()
+        await self._schedule(task, message_id, max(due, came + _LEAST_WAIT))
 
     async def _schedule(self, task: AgentTask, message_id: str, due: datetime) -> None:
         copy = await task_message(task, self._resources.artifacts, message_id=message_id, enqueue_at=due)

@@ -8,7 +8,7 @@ import azure.functions as func
 import grpc
 
 from agents.catalog import Catalog
-from agents.delivery import QueueConsumer, Reply
+from agents.delivery import Delivery, QueueConsumer, Reply
 from agents.host_limits import check_host_limits
 from agents.last_words import tell_who_waits
 from agents.poison import is_last
@@ -45,21 +45,24 @@ def _add(blueprint: df.Blueprint, agent: str, queue: str, consumer: QueueConsume
     async def run_from_queue(
         message: func.ServiceBusMessage, client: df.DurableFunctionsClient, context: func.Context
     ) -> None:
-        body, reply = message.get_body(), reply_through(client)
+        body, delivery = message.get_body(), delivery_of(message, context, client)
         with counted_if_dead(telemetry, queue, message.delivery_count, agent=agent):
             try:
-                await consumer.consume(
-                    agent,
-                    body,
-                    owner=context.invocation_id,
-                    enqueued_at=aware(message.enqueued_time_utc),
-                    reply=reply,
-                    traceparent=carried_traceparent(message.application_properties),
-                    is_last_delivery=is_last(message.delivery_count),
-                )
+                await consumer.consume(agent, body, delivery)
             except InvalidMessage:
-                await tell_who_waits(agent, body, reply)
+                await tell_who_waits(agent, body, delivery.reply)
                 raise
+
+
+def delivery_of(message: func.ServiceBusMessage, context: func.Context, client: df.DurableFunctionsClient) -> Delivery:
+    """The delivery that a trigger was called for; its owner is the invocation."""
+    return Delivery(
+        owner=context.invocation_id,
+        reply=reply_through(client),
+        enqueued_at=aware(message.enqueued_time_utc),
+        traceparent=carried_traceparent(message.application_properties),
+        is_last=is_last(message.delivery_count),
+    )
 
 
 def reply_through(client: df.DurableFunctionsClient) -> Reply:

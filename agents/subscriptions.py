@@ -5,20 +5,17 @@ agent publishes travel in its answer to the run's orchestrator, which alone puts
 """
 
 import logging
-from datetime import datetime
 
 import azure.durable_functions as df
 import azure.functions as func
 
 from agents.catalog import Catalog
-from agents.delivery import QueueConsumer, Reply
-from agents.poison import is_last
-from agents.queues import aware, reply_through
+from agents.delivery import Delivery, QueueConsumer
+from agents.queues import delivery_of
 from shared import names
 from shared.cards import AgentCard
 from shared.errors import InvalidMessage
 from shared.events import Event, parse_event, reaction_task
-from shared.messaging.bus import carried_traceparent
 from shared.messaging.dead import counted_if_dead
 from shared.telemetry.off import OFF
 from shared.telemetry.telemetry import Telemetry
@@ -32,20 +29,9 @@ class EventConsumer:
     def __init__(self, consumer: QueueConsumer) -> None:
         self._consumer = consumer
 
-    async def consume(
-        self,
-        agent: AgentCard,
-        body: bytes,
-        *,
-        owner: str,
-        enqueued_at: datetime | None,
-        reply: Reply,
-        traceparent: str | None = None,
-        is_last_delivery: bool = False,
-    ) -> None:
+    async def consume(self, agent: AgentCard, body: bytes, delivery: Delivery) -> None:
         """Handle one delivery to `agent`'s subscription; returning completes it. Who is not asked to react does not.
 
-        `traceparent` is what the message carries.
         Raises `InvalidMessage` for a body that is no event of a run, or one that the agent does not react to, and
         what `QueueConsumer.consume_task` raises.
         """
@@ -55,15 +41,7 @@ class EventConsumer:
             return
         if event.type not in [subscription.type for subscription in agent.subscribes]:
             raise InvalidMessage(f"{agent.name} does not react to {event.type}")
-        task = reaction_task(event, agent.name)
-        await self._consumer.consume_task(
-            task,
-            owner=owner,
-            enqueued_at=enqueued_at,
-            reply=reply,
-            traceparent=traceparent,
-            is_last_delivery=is_last_delivery,
-        )
+        await self._consumer.consume_task(reaction_task(event, agent.name), delivery)
 
 
 def subscription_functions(catalog: Catalog, consumer: EventConsumer, telemetry: Telemetry = OFF) -> df.Blueprint:
@@ -93,12 +71,4 @@ def _add(blueprint: df.Blueprint, agent: AgentCard, consumer: EventConsumer, tel
         message: func.ServiceBusMessage, client: df.DurableFunctionsClient, context: func.Context
     ) -> None:
         with counted_if_dead(telemetry, subscription, message.delivery_count, agent=agent.name):
-            await consumer.consume(
-                agent,
-                message.get_body(),
-                owner=context.invocation_id,
-                enqueued_at=aware(message.enqueued_time_utc),
-                reply=reply_through(client),
-                traceparent=carried_traceparent(message.application_properties),
-                is_last_delivery=is_last(message.delivery_count),
-            )
+            await consumer.consume(agent, message.get_body(), delivery_of(message, context, client))

@@ -11,7 +11,7 @@ from typing import Any, cast
 
 import pytest
 
-from agents.delivery import QueueConsumer
+from agents.delivery import Delivery, QueueConsumer
 from shared.contracts import AgentResult, AgentTask, RunResult, Usage
 from shared.errors import ClaimLost, RetryableError
 from shared.llm.model import ModelClient, ModelReply, ModelRequest
@@ -168,11 +168,11 @@ class ForgottenCopies(Faulty):
 class SilentConsumer(QueueConsumer):
     """Whoever waits for an answer is not told that there is one."""
 
-    async def consume_task(self, task: AgentTask, **named: Any) -> None:
+    async def consume_task(self, task: AgentTask, delivery: Delivery) -> None:
         async def nobody(*_: Any) -> None:
             """Nothing is told."""
 
-        await super().consume_task(task, **{**named, "reply": nobody})
+        await super().consume_task(task, replace(delivery, reply=nobody))
 
 
 def store(faulty: type[Faulty]) -> Any:

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from agents.delivery import QueueConsumer
+from agents.delivery import Delivery, QueueConsumer
 from agents.spec import AgentSpec
 from shared.contracts import AgentResult, AgentTask, ReplyTo
 from shared.messaging.bus import OutgoingMessage
@@ -30,10 +30,7 @@ class Deliveries:
         await self._consumer.consume(
             "tester",
             body.model_dump_json().encode() if isinstance(body, AgentTask) else body,
-            owner=f"invocation-{self._count}",
-            enqueued_at=enqueued_at,
-            reply=self._reply,
-            is_last_delivery=is_last,
+            Delivery(f"invocation-{self._count}", self._reply, enqueued_at, is_last=is_last),
         )
 
     async def _reply(self, to: ReplyTo, result: AgentResult) -> None:

@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from agents.delivery import QueueConsumer, Reply
+from agents.delivery import Delivery, QueueConsumer, Reply
 from shared.contracts import AgentResult, ReplyTo
 from shared.errors import BusUnavailable, StoreUnavailable, TaskHubUnavailable
 from shared.llm.model import ModelClient, ModelReply, ModelRequest
@@ -97,10 +97,10 @@ class _FaultyModel:
 class FaultyConsumer(QueueConsumer):
     """The consumer of agents' queues, whose replies may be lost, late or refused."""
 
-    async def consume(self, agent: str, body: bytes, *, reply: Reply, **options: Any) -> None:
+    async def consume(self, agent: str, body: bytes, delivery: Delivery) -> None:
         """Handle one delivery."""
         current().meet(Point.RECEIVE, "after")
-        await super().consume(agent, body, reply=_faulty_reply(reply), **options)
+        await super().consume(agent, body, replace(delivery, reply=_faulty_reply(delivery.reply)))
 
 
 def _faulty_reply(reply: Reply) -> Reply:

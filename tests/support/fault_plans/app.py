@@ -7,6 +7,7 @@ from typing import Any, cast
 
 from pydantic import JsonValue
 
+from agents import delivery as agent_delivery
 from agents.activities import run_activity
 from agents.catalog import Catalog
 from agents.delivery import QueueConsumer
@@ -128,17 +129,14 @@ class App:
     async def consume(self, queue: str, delivery: Delivery, owner: str) -> None:
         """Handle a delivery; what it raises gives the message back."""
         agent, body = agent_of(queue), delivery.message.content
-        handed = {
-            "owner": owner,
-            "enqueued_at": delivery.enqueued_time,
-            "reply": self._reply,
-            "is_last_delivery": is_last(delivery.delivery_count),
-        }
+        handed = agent_delivery.Delivery(
+            owner, self._reply, delivery.enqueued_time, is_last=is_last(delivery.delivery_count)
+        )
         if "/" in queue:
-            await self._events.consume(self._catalog.cards[agent], body, **handed)  # type: ignore[arg-type]
+            await self._events.consume(self._catalog.cards[agent], body, handed)
             return
         try:
-            await self._consumer.consume(agent, body, **handed)  # type: ignore[arg-type]
+            await self._consumer.consume(agent, body, handed)
         except InvalidMessage:
             await tell_who_waits(agent, body, self._reply)
             raise

@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 from agents.activities import run_activity
-from agents.delivery import QueueConsumer
+from agents.delivery import Delivery, QueueConsumer
 from shared.circuit import CircuitState
 from shared.contracts import AgentResult, AgentTask, ReplyTo
 from shared.errors import ModelRateLimited, ModelUnavailable
@@ -21,7 +21,7 @@ async def no_reply(_: ReplyTo, __: AgentResult) -> None:
 async def consume(world: World, task: AgentTask) -> None:
     consumer = QueueConsumer(a_runner(an_agent(), world.resources), world.resources)
     body = task.model_dump_json().encode()
-    await consumer.consume("tester", body, owner=f"call-{world.clock.now()}", enqueued_at=NOW, reply=no_reply)
+    await consumer.consume("tester", body, Delivery(f"call-{world.clock.now()}", no_reply, NOW))
 
 
 async def run_of(world: World, number: int) -> AgentTask:

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from agents.delivery import QueueConsumer
+from agents.delivery import Delivery, QueueConsumer
 from shared.contracts import AgentResult, AgentTask, ReplyTo
 from shared.errors import (
     BusUnavailable,
@@ -118,7 +118,7 @@ async def test_copies_that_failed_together_do_not_come_back_together(world: Worl
     chances = iter([0.0, 0.5, 1.0])
     consumer = QueueConsumer(a_runner(an_agent(), used), used, chance=lambda: next(chances))
     for number in range(3):
-        await consumer.consume_task(task(step_id=f"s{number}"), owner=f"o{number}", enqueued_at=NOW, reply=_nobody)
+        await consumer.consume_task(task(step_id=f"s{number}"), Delivery(f"o{number}", _nobody, NOW))
     assert [copy.enqueue_at for copy in world.bus.taken(QUEUE)] == [after(5), after(5.5), after(6)]
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from agents.context import AgentContext
-from agents.delivery import QueueConsumer
+from agents.delivery import Delivery, QueueConsumer
 from agents.spec import AgentSpec
 from agents.subscriptions import EventConsumer
 from shared.cards import EventSubscription
@@ -49,7 +49,7 @@ async def delivered(
     spec = spec or a_reacting_agent()
     body = event if isinstance(event, bytes) else (await event_message(event, world.resources.artifacts)).body
     consumer = EventConsumer(QueueConsumer(a_runner(spec, world.resources), world.resources))
-    await consumer.consume(spec.card(), body, owner=owner, enqueued_at=NOW, reply=answers)
+    await consumer.consume(spec.card(), body, Delivery(owner, answers, NOW))
 
 
 @pytest.fixture
